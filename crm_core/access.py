@@ -1,0 +1,169 @@
+"""Who may see and do what: the only page that knows roles.
+
+Deny by default. Role and active are read from the database inside each transaction, so a changed
+role or a deactivation counts from the person's next action. Source: decisions, “Who may see and
+do what”.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select, true
+
+from crm_core import fields
+from crm_core.errors import NotAllowed
+from crm_core.schema import app_user, lead, offer, opportunity
+
+SALES = frozenset({"opportunity.create", "opportunity.move", "lead.create", "lead.change", "offer.create"})
+
+GRANTS: dict[str, frozenset[str]] = {
+    "sales_engineer": SALES
+    | {"opportunity.see_own", "opportunity.see_named", "opportunity.change_own", "opportunity.be_owner"}
+    | {"lead.see_own", "lead.change_own", "customer.create", "customer.change", "export"},
+    "application_engineer": frozenset({"opportunity.see_named"}),
+    "manager": SALES
+    | {"opportunity.see_all", "opportunity.see_named", "opportunity.change_all", "opportunity.be_owner"}
+    | {"opportunity.reopen", "opportunity.reassign", "opportunity.change_closed"}
+    | {"lead.see_all", "lead.change_all", "customer.create", "customer.change", "customer.retire"}
+    | {"export", "audit.read"},
+    "org_admin": SALES
+    | {"opportunity.see_all", "opportunity.see_named", "opportunity.change_all", "opportunity.be_owner"}
+    | {"opportunity.reopen", "opportunity.reassign", "opportunity.change_closed"}
+    | {"lead.see_all", "lead.change_all", "customer.create", "customer.change", "customer.retire"}
+    | {"export", "audit.read", "settings.change", "users.change", "import"},
+    "viewer": frozenset({"opportunity.see_all", "lead.see_all"}),
+}
+
+ROLE_LABELS = {
+    "sales_engineer": "Sales engineer",
+    "application_engineer": "Application engineer",
+    "manager": "Manager",
+    "org_admin": "Org admin",
+    "viewer": "Viewer",
+}
+OWNING_ROLES = frozenset(role for role, granted in GRANTS.items() if "opportunity.be_owner" in granted)
+NAMED_ROLES = frozenset(role for role, granted in GRANTS.items() if "opportunity.see_named" in granted)
+
+#: What a person reads when they lack a permission.
+DENIALS = {
+    "opportunity.create": "You may not create opportunities.",
+    "opportunity.move": "You may not move opportunities.",
+    "opportunity.reopen": "Only a manager or an org admin can reopen a closed opportunity.",
+    "opportunity.reassign": "Only a manager or an org admin can choose another owner.",
+    "opportunity.change_closed": "Only a manager or an org admin can link an offer to a closed opportunity.",
+    "opportunity.change": "You may read this opportunity, but only its sales engineer or a manager can change it.",
+    "lead.create": "You may not create leads.",
+    "lead.change": "You may read this lead, but only its owner or a manager can change it.",
+    "customer.create": "You may not create customers.",
+    "customer.change": "You may not change customers.",
+    "customer.retire": "Only a manager or an org admin can deactivate or merge customers.",
+    "offer.create": "You may not create offers.",
+    "settings.change": "Only an org admin can change the configured lists.",
+    "users.change": "Only an org admin can change users.",
+    "import": "Only an org admin can import or name past dates.",
+    "export": "You may not export.",
+    "audit.read": "You may not read the audit log.",
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks: a user's id and the request's, never their role."""
+
+    user_id: int
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Person:
+    """The asking user as the database knows them in this transaction."""
+
+    id: int
+    name: str
+    role: str
+    business_unit: str | None
+    permissions: frozenset[str]
+
+    def may(self, permission: str) -> bool:
+        """This function will tell whether the person's role has a permission."""
+        return permission in self.permissions
+
+
+def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
+    """This function will find the active user with an e-mail address and give them as an Actor.
+
+    Raises NotAllowed when there is none.
+    """
+    try:
+        key = fields.email_key(email)
+    except ValueError:
+        key = ""
+    user_id = conn.scalar(select(app_user.c.id).where(app_user.c.email_key == key, app_user.c.active))
+    if user_id is None:
+        raise NotAllowed("No active user has this e-mail address; ask your org admin.")
+    return Actor(user_id, request_id)
+
+
+def person(conn: Connection, actor: Actor) -> Person:
+    """This function will read who asks, as of this transaction. Raises NotAllowed unless active."""
+    row = conn.execute(
+        select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
+            app_user.c.id == actor.user_id, app_user.c.active
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotAllowed("Your account is not active; ask your org admin.")
+    return Person(row.id, row.name, row.role, row.business_unit, GRANTS.get(row.role, frozenset()))
+
+
+def require(conn: Connection, actor: Actor, permission: str) -> Person:
+    """This function will read who asks and raise NotAllowed, with its sentence, unless they may."""
+    asking = person(conn, actor)
+    if not asking.may(permission):
+        raise NotAllowed(DENIALS[permission])
+    return asking
+
+
+def visible_to(asking: Person) -> ColumnElement[bool]:
+    """This function will give the clause of the opportunities a person may see. Source: seed, the list."""
+    if asking.may("opportunity.see_all"):
+        return true()
+    ways: list[ColumnElement[bool]] = []
+    if asking.may("opportunity.see_own"):
+        ways.append(opportunity.c.owner_id == asking.id)
+    if asking.may("opportunity.see_named"):
+        ways.append(opportunity.c.application_engineer_id == asking.id)
+    return or_(*ways) if ways else false()
+
+
+def leads_visible_to(asking: Person) -> ColumnElement[bool]:
+    """This function will give the clause of the leads a person may see."""
+    if asking.may("lead.see_all"):
+        return true()
+    return lead.c.owner_id == asking.id if asking.may("lead.see_own") else false()
+
+
+def offers_visible_to(asking: Person) -> ColumnElement[bool]:
+    """This function will give the clause of the offers a person may see.
+
+    A linked offer with its opportunity; one without, with any opportunity of its customer.
+    """
+    if asking.may("opportunity.see_all"):
+        return true()
+    linked = exists().where(opportunity.c.offer_id == offer.c.id)
+    return or_(
+        exists().where(opportunity.c.offer_id == offer.c.id, visible_to(asking)),
+        and_(~linked, exists().where(opportunity.c.customer_id == offer.c.customer_id, visible_to(asking))),
+    )
+
+
+def may_change(asking: Person, owner_id: int, entity: str = "opportunity") -> bool:
+    """This function will tell whether a person may change a record they see, by its owner."""
+    return asking.may(f"{entity}.change_all") or (asking.may(f"{entity}.change_own") and owner_id == asking.id)
+
+
+def require_change(asking: Person, owner_id: int, entity: str = "opportunity") -> None:
+    """This function will raise NotAllowed unless the person may change a record they see."""
+    if not may_change(asking, owner_id, entity):
+        raise NotAllowed(DENIALS[f"{entity}.change"])

@@ -1,0 +1,203 @@
+"""The record of everything done: one row per change, in the change's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from crm_core import access, clock, lifecycle, money, periods, preferences
+from crm_core.access import Actor, Person
+from crm_core.errors import Sentence
+from crm_core.schema import LISTS, OFFER_STATUSES, PRODUCTS, app_user, customer, offer
+from crm_core.schema import audit as log
+
+ACTIONS = {
+    "create": "created it",
+    "edit": "changed it",
+    "reassign": "gave it to another owner",
+    "link_offer": "linked the offer",
+    "convert": "converted it",
+    "merge": "merged it",
+    "deactivate": "deactivated it",
+    "reactivate": "reactivated it",
+    "import": "imported it",
+    **{t.name: t.label.lower() for t in (*lifecycle.TRANSITIONS, *lifecycle.LEAD_TRANSITIONS) if t.name != "convert"},
+}
+
+FIELD_LABELS = {
+    "owner_id": "Sales engineer",
+    "application_engineer_id": "Application engineer",
+    "customer_id": "Customer",
+    "value": "Potential value",
+    "won_value": "Won value",
+    "offer_id": "Linked offer",
+    "expected_close_on": "Expected close",
+    "next_step_on": "Next step on",
+    "gstin": "GSTIN",
+    "email": "E-mail",
+    "source_lead_id": "Source lead",
+    "converted_customer_id": "Customer",
+    "duplicate_of_customer_id": "Duplicate of",
+    "merged_into_id": "Merged into",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field's change in words: its label, and before and after as a person reads them."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a record's timeline; `at` is when it happened, UTC."""
+
+    at: datetime
+    recorded_at: datetime
+    by: str
+    action: str
+    changes: tuple[Change, ...]
+
+
+def write(
+    conn: Connection,
+    actor: Actor,
+    asking: Person,
+    action: str,
+    entity: str,
+    entity_id: int | str,
+    version: int | None,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    at: datetime | None = None,
+) -> None:
+    """This function will add one change to the record: who, when, what, before and after."""
+    now = clock.now(conn)
+    conn.execute(
+        insert(log).values(
+            at=at or now,
+            recorded_at=now,
+            by_id=asking.id,
+            by_name=asking.name,
+            action=action,
+            entity=entity,
+            entity_id=str(entity_id),
+            version=version,
+            before=_plain(before),
+            after=_plain(after),
+            request_id=actor.request_id,
+        )
+    )
+
+
+def changed(old: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """This function will give before and after of the fields that `values` really changes."""
+    names = [name for name in values if old[name] != values[name] and not name.endswith(("_key", "search"))]
+    return {name: old[name] for name in names}, {name: values[name] for name in names}
+
+
+def timeline(conn: Connection, entity: str, entity_id: int | str) -> list[Entry]:
+    """This function will tell a record's history, newest first. The caller has checked that it may be seen."""
+    names = _Names(conn)
+    rows = conn.execute(
+        select(log).where(log.c.entity == entity, log.c.entity_id == str(entity_id)).order_by(log.c.id.desc())
+    )
+    return [
+        Entry(
+            row.at,
+            row.recorded_at,
+            row.by_name,
+            ACTIONS.get(row.action, row.action.replace("_", " ")),
+            tuple(
+                Change(names.field(key), names.value(entity, key, row.before.get(key)), names.value(entity, key, value))
+                for key, value in row.after.items()
+                if row.before.get(key) is not None or value is not None
+            ),
+        )
+        for row in rows
+    ]
+
+
+def changes_since(conn: Connection, entity: str, entity_id: str, version: int) -> list[Sentence]:
+    """This function will say who changed what in a record after a version."""
+    names = _Names(conn)
+    rows = conn.execute(
+        select(log)
+        .where(log.c.entity == entity, log.c.entity_id == entity_id, log.c.version > version)
+        .order_by(log.c.id)
+    )
+    said = []
+    for row in rows:
+        what = "; ".join(
+            f"{names.field(key)} from {names.value(entity, key, row.before.get(key)) or 'nothing'} "
+            f"to {names.value(entity, key, value) or 'nothing'}"
+            for key, value in row.after.items()
+        )
+        said.append(Sentence(f"{row.by_name} changed {what} ({periods.moment(row.recorded_at)})."))
+    return said
+
+
+class _Names:
+    """Turns stored codes, ids and amounts into what a person reads."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.currency = preferences.currency(conn)
+        self.known: dict[tuple[str, Any], str] = {}
+
+    def field(self, key: str) -> str:
+        return FIELD_LABELS.get(key, key.removesuffix("_id").replace("_", " ").capitalize())
+
+    def value(self, entity: str, key: str, stored: Any) -> str:
+        if stored is None or stored == "":
+            return ""
+        if (key, stored) not in self.known:
+            self.known[key, stored] = self._look_up(entity, key, stored)
+        return self.known[key, stored]
+
+    def _look_up(self, entity: str, key: str, stored: Any) -> str:
+        if key in ("value", "won_value", "amount"):
+            return money.exact(Decimal(stored), self.currency)
+        if key.endswith("_on"):
+            return periods.day(date.fromisoformat(stored))
+        for suffix, table, column in (
+            (("owner_id", "engineer_id"), app_user, "name"),
+            (("customer_id", "merged_into_id"), customer, "company"),
+            (("offer_id",), offer, "number"),
+        ):
+            if key.endswith(suffix):
+                return str(self.conn.scalar(select(table.c[column]).where(table.c.id == int(stored))) or stored)
+        if key == "status":
+            stages = {"opportunity": lifecycle.STAGE, "lead": lifecycle.LEAD_STAGE}.get(entity, {})
+            return stages[stored].label if stored in stages else OFFER_STATUSES.get(stored, stored)
+        if key == "product":
+            return PRODUCTS.get(stored, stored)
+        if key == "role":
+            return access.ROLE_LABELS.get(stored, stored)
+        if isinstance(stored, bool):
+            return "yes" if stored else "no"
+        return self._listed(key, stored)
+
+    def _listed(self, key: str, stored: Any) -> str:
+        lists = {"reason": ("lost_reason", "rejected_reason", "disqualify_reason"), "source": ("lead_source",)}
+        for name in lists.get(key, (key,) if key in LISTS else ()):
+            table = LISTS[name][0]
+            label = self.conn.scalar(select(table.c.label).where(table.c.code == stored))
+            if label:
+                return str(label)
+        return str(stored)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: str(v) if isinstance(v, Decimal) else v.isoformat() if isinstance(v, date) else v
+        for key, v in values.items()
+    }

@@ -1,0 +1,75 @@
+"""What every command has in common: the submit's token, and the write that notices a newer version."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table, insert, select, update
+
+from crm_core import audit, clock
+from crm_core.access import Actor
+from crm_core.errors import Conflict
+from crm_core.rules import STALE
+from crm_core.schema import submit
+
+R = TypeVar("R")
+
+
+def command(verb: Callable[..., R]) -> Callable[..., R]:
+    """This function will make `verb` a command: repeatable by its `token`.
+
+    The same token by the same person for the same verb gives the first result again and
+    changes nothing; for anything else it raises Conflict.
+    """
+    name = f"{verb.__module__.rpartition('.')[2]}.{verb.__name__}"
+
+    @functools.wraps(verb)
+    def run(conn: Connection, actor: Actor, *args: Any, token: str | None = None, **named: Any) -> Any:
+        if token is None:
+            return verb(conn, actor, *args, **named)
+        done = conn.execute(select(submit).where(submit.c.token == token)).one_or_none()
+        if done is not None:
+            if (done.by_id, done.command) != (actor.user_id, name):
+                raise Conflict("This form was submitted already; open the page again.")
+            return done.result
+        result = verb(conn, actor, *args, **named)
+        conn.execute(
+            insert(submit).values(
+                token=token, by_id=actor.user_id, command=name, result=result, at=clock.now(conn)
+            )
+        )
+        return result
+
+    return run
+
+
+def guarded(conn: Connection, table: Table, old: Row[Any], seen: int | None, values: dict[str, Any]) -> int:
+    """This function will update one row, only if it is still the version read and the version seen.
+
+    Returns the new version. Raises Conflict, saying what changed since, otherwise.
+    """
+    check_seen(conn, table.name, old, seen)
+    key = table.primary_key.columns[0]
+    changed = conn.execute(
+        update(table)
+        .where(key == old._mapping[key.key], table.c.version == old.version)
+        .values(version=old.version + 1, **values)
+    )
+    if changed.rowcount != 1:
+        raise Conflict(STALE)
+    return int(old.version) + 1
+
+
+def check_seen(conn: Connection, entity: str, old: Row[Any], seen: int | None) -> None:
+    """This function will raise Conflict, naming who changed what, if the form showed an older version."""
+    if seen is None or seen == old.version:
+        return
+    entity_id = str(old._mapping.get("id") or old._mapping.get("code"))
+    said = audit.changes_since(conn, entity, entity_id, seen)
+    raise Conflict(
+        "This record was changed since you opened it, so yours was not saved. "
+        "Look at the change and save again if yours still holds.",
+        *said,
+    )

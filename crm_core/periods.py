@@ -1,0 +1,137 @@
+"""Time: UTC in the database, days and periods in IST, half-open.
+
+A period in a URL is absolute. Its codes: `2026-11-24` (day), `2026-11` (month), `2026-q3`
+(calendar quarter), `fy2026-27` (April to March), `fy2026-27-q3` (its quarter, October to
+December) and `2026-04-01..2026-06-30` (from and to day, either may be missing).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+IST = ZoneInfo("Asia/Kolkata")
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days from `first` up to, not including, `after`; None is open-ended."""
+
+    first: date | None
+    after: date | None
+
+    def bounds(self) -> tuple[datetime | None, datetime | None]:
+        """This function will give the UTC instants [from, to) of the period's days in IST."""
+        return (
+            midnight(self.first) if self.first else None,
+            midnight(self.after) if self.after else None,
+        )
+
+    def overlap(self, other: Period) -> Period | None:
+        """This function will give the days in both periods, or None where they share none."""
+        first = max((d for d in (self.first, other.first) if d), default=None)
+        after = min((d for d in (self.after, other.after) if d), default=None)
+        return None if first and after and first >= after else Period(first, after)
+
+    def code(self) -> str:
+        """This function will name the period for a URL, the shortest code that means the same."""
+        if self.first and self.after:
+            for code in (f"{self.first:%Y-%m}", financial_year(self.first), f"{self.first}"):
+                if parse(code) == self:
+                    return code
+        last = self.after - timedelta(days=1) if self.after else None
+        return f"{self.first or ''}..{last or ''}"
+
+
+def parse(code: str) -> Period | None:
+    """This function will read a period's code; None when it names no period between 1990 and 2199."""
+    try:
+        period = _parse(code)
+    except ValueError:
+        return None
+    if period is None or (period.first and period.after and period.first >= period.after):
+        return None
+    inside = all(FIRST_DAY <= d <= LAST_DAY for d in (period.first, period.after) if d)
+    return period if inside else None
+
+
+def _parse(code: str) -> Period | None:
+    if match := re.fullmatch(r"fy(\d{4})-(\d\d)(?:-q([1-4]))?", code, re.ASCII):
+        year, short, quarter = int(match[1]), int(match[2]), match[3]
+        if (year + 1) % 100 != short:
+            return None
+        start = date(year, 4, 1)
+        return _months(_add(start, 3 * (int(quarter) - 1)), 3) if quarter else _months(start, 12)
+    if match := re.fullmatch(r"(\d{4})-q([1-4])", code, re.ASCII):
+        return _months(date(int(match[1]), 3 * int(match[2]) - 2, 1), 3)
+    if re.fullmatch(r"\d{4}-\d\d", code, re.ASCII):
+        return _months(_day(code + "-01"), 1)
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", code, re.ASCII):
+        return Period(_day(code), _day(code) + timedelta(days=1))
+    if match := re.fullmatch(r"(\d{4}-\d\d-\d\d)?\.\.(\d{4}-\d\d-\d\d)?", code, re.ASCII):
+        if not match[1] and not match[2]:
+            return None
+        first = _day(match[1]) if match[1] else None
+        return Period(first, _day(match[2]) + timedelta(days=1) if match[2] else None)
+    return None
+
+
+def label(code: str) -> str:
+    """This function will say a period in words: Nov 2026, FY 2026-27, 1 Apr 2026 to 30 Jun 2026."""
+    period = parse(code)
+    if period is None:
+        return code
+    if match := re.fullmatch(r"fy(\d{4}-\d\d)(?:-q([1-4]))?", code):
+        return f"FY {match[1]}" + (f" Q{match[2]}" if match[2] else "")
+    if match := re.fullmatch(r"(\d{4})-q([1-4])", code):
+        return f"{match[1]} Q{match[2]} (calendar)"
+    if re.fullmatch(r"\d{4}-\d\d", code):
+        return f"{period.first:%b %Y}"
+    last = period.after - timedelta(days=1) if period.after else None
+    if period.first == last:
+        return day(period.first)
+    if not period.first:
+        return f"up to {day(last)}"
+    return f"from {day(period.first)}" if not last else f"{day(period.first)} to {day(last)}"
+
+
+def financial_year(when: date) -> str:
+    """This function will name the financial year (April to March) of a day: fy2026-27."""
+    year = when.year if when.month >= 4 else when.year - 1
+    return f"fy{year}-{(year + 1) % 100:02d}"
+
+
+def midnight(when: date) -> datetime:
+    """This function will give the UTC instant at which a day begins in India."""
+    return datetime.combine(when, time(), IST).astimezone(UTC)
+
+
+def in_india(at: datetime) -> datetime:
+    """This function will give a UTC instant as India's wall clock shows it."""
+    return at.astimezone(IST)
+
+
+def day(when: date | None) -> str:
+    """This function will write a day: 24 Nov 2026; "" for none."""
+    return f"{when.day} {when:%b %Y}" if when else ""
+
+
+def moment(at: datetime | None) -> str:
+    """This function will write an instant in IST: 24 Nov 2026, 14:35; "" for none."""
+    return f"{day(in_india(at).date())}, {in_india(at):%H:%M}" if at else ""
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _add(start: date, months: int) -> date:
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    return date(year, month + 1, 1)
+
+
+def _months(start: date, count: int) -> Period:
+    return Period(start, _add(start, count))

@@ -1,0 +1,387 @@
+"""What the database itself refuses, whoever asks: page, core, import or raw SQL.
+
+Each rule is one row: on which table and event, under which condition, with which sentence. The
+same condition becomes a trigger on SQLite and on PostgreSQL. The tables that they consult
+(stage, move, role_grant) are rewritten from the lifecycle and the grants, so that a new stage
+or role needs no migration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert
+
+from crm_core import lifecycle
+from crm_core.access import GRANTS, OWNING_ROLES
+from crm_core.schema import LISTS, move, role_grant, stage
+
+_BLANK = "' \t\n\r\u00a0\u200b\u200c\u200d\u2060\ufeff'"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Refuse `event` on `table` where `condition` holds, with `sentence`."""
+
+    table: str
+    event: str
+    condition: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """After `event` on `table`, run `statement` in the same transaction."""
+
+    table: str
+    event: str
+    statement: str
+
+
+def _stage(flag: str, status: str = "NEW.status", entity: str = "opportunity") -> str:
+    return f"EXISTS (SELECT 1 FROM stage s WHERE s.entity = '{entity}' AND s.code = {status} AND s.{flag})"
+
+
+def _unlisted(list_name: str, column: str) -> str:
+    return f"NOT EXISTS (SELECT 1 FROM {list_name} c WHERE c.code = NEW.{column} AND c.active)"
+
+
+def _changed(*columns: str) -> str:
+    return "(" + " OR ".join(f"NEW.{c} IS DISTINCT FROM OLD.{c}" for c in columns) + ")"
+
+
+def _owns() -> str:
+    roles = ", ".join(f"'{role}'" for role in sorted(OWNING_ROLES))
+    return f"EXISTS (SELECT 1 FROM app_user u WHERE u.id = NEW.owner_id AND u.active AND u.role IN ({roles}))"
+
+
+_CUSTOMER_CLOSED = "NOT EXISTS (SELECT 1 FROM customer c WHERE c.id = NEW.customer_id AND c.active)"
+_NO_ENGINEER = (
+    "NEW.application_engineer_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM app_user u "
+    "JOIN role_grant g ON g.role = u.role AND g.permission = 'opportunity.see_named' "
+    "WHERE u.id = NEW.application_engineer_id AND u.active)"
+)
+_STALE = "NEW.version IS DISTINCT FROM OLD.version + 1"
+STALE = "Somebody else changed this record meanwhile; open it again and repeat your change."
+_DATED = "OR NEW.created_at IS DISTINCT FROM OLD.created_at OR NEW.created_by_id IS DISTINCT FROM OLD.created_by_id"
+_LEGAL = (
+    "EXISTS (SELECT 1 FROM opportunity o JOIN move m ON m.entity = 'opportunity' AND m.name = NEW.move "
+    "AND m.from_status = o.status AND m.to_status = NEW.to_status "
+    "WHERE o.id = NEW.opportunity_id AND o.status = NEW.from_status AND NEW.seq = o.version + 1)"
+)
+_BIRTH = (
+    "NEW.seq = 1 AND NEW.from_status IS NULL AND NEW.move = 'create' AND EXISTS (SELECT 1 FROM opportunity o "
+    "WHERE o.id = NEW.opportunity_id AND o.version = 1 AND o.status = NEW.to_status)"
+)
+
+
+def _asked(flag: str) -> str:
+    return (
+        "EXISTS (SELECT 1 FROM move m WHERE m.entity = 'opportunity' AND m.name = NEW.move "
+        f"AND m.from_status = NEW.from_status AND {flag})"
+    )
+
+
+_REASON = " OR ".join(
+    f"(m.reason_list = '{name}' AND NEW.reason IN (SELECT c.code FROM {name} c WHERE c.active))"
+    for name in ("lost_reason", "rejected_reason")
+)
+_DETAILS = ("title", "region", "business_unit", "state", "city", "product", "value_paise", "application_engineer_id")
+_DETAILS += ("expected_close_on", "next_step", "next_step_on", "search", "reason", "note", "won_value_paise")
+
+RULES = (
+    Rule(
+        "opportunity",
+        "INSERT",
+        f"NOT {_stage('initial')} OR NEW.version <> 1 OR NEW.won_value_paise IS NOT NULL OR NEW.reason IS NOT NULL "
+        "OR NEW.note IS NOT NULL OR NEW.closed_at IS NOT NULL OR NEW.offer_id IS NOT NULL",
+        "An opportunity starts as Open, without an outcome.",
+    ),
+    Rule(
+        "opportunity",
+        "INSERT",
+        "EXISTS (SELECT 1 FROM opportunity o WHERE o.id = NEW.id)",
+        "An opportunity cannot be replaced.",
+    ),
+    Rule(
+        "opportunity",
+        "UPDATE",
+        "NEW.status IS DISTINCT FROM OLD.status AND NOT EXISTS (SELECT 1 FROM transition t WHERE "
+        "t.opportunity_id = NEW.id AND t.seq = NEW.version AND t.from_status = OLD.status "
+        "AND t.to_status = NEW.status)",
+        "A status changes only through a legal transition.",
+    ),
+    Rule("opportunity", "UPDATE", _STALE, STALE),
+    Rule(
+        "opportunity",
+        "UPDATE",
+        f"NEW.id <> OLD.id {_DATED} OR NEW.source_lead_id IS DISTINCT FROM OLD.source_lead_id "
+        "OR NEW.external_ref IS DISTINCT FROM OLD.external_ref",
+        "How an opportunity began cannot be rewritten.",
+    ),
+    Rule(
+        "opportunity",
+        "UPDATE",
+        f"(NEW.won_value_paise IS NOT NULL) <> {_stage('holds_won_value')} "
+        f"OR (NEW.reason IS NOT NULL) <> {_stage('holds_reason')} "
+        f"OR (NEW.closed_at IS NOT NULL) <> {_stage('closed')} "
+        f"OR (NEW.status = OLD.status AND {_changed('status_at', 'closed_at', 'won_value_paise', 'reason', 'note')})",
+        "The outcome must fit the status and changes only with it.",
+    ),
+    Rule(
+        "opportunity",
+        "UPDATE",
+        f"NEW.status = OLD.status AND {_stage('closed', 'OLD.status')} AND {_changed(*_DETAILS)}",
+        "A closed opportunity is read-only until it is reopened.",
+    ),
+    Rule(
+        "opportunity",
+        "UPDATE",
+        f"{_changed('offer_id')} AND (NOT {_stage('links_offer')} OR NEW.offer_id IS NULL)",
+        "An offer can be linked once the offer is made, and to a won opportunity.",
+    ),
+    *(
+        Rule("opportunity", event, prefix + condition, sentence)
+        for condition, columns, sentence in (
+            (_unlisted("region", "region"), ("region",), "The region must be an active one of the configured list."),
+            (
+                _unlisted("business_unit", "business_unit"),
+                ("business_unit",),
+                "The business unit must be an active one of the configured list.",
+            ),
+            (_CUSTOMER_CLOSED, ("customer_id",), "The customer must be an active one of the customer master."),
+            (f"NOT {_owns()}", ("owner_id",), "The sales engineer must be an active user who may own opportunities."),
+            (
+                _NO_ENGINEER,
+                ("application_engineer_id",),
+                "The application engineer must be an active user, not a viewer.",
+            ),
+        )
+        for event, prefix in (("INSERT", ""), ("UPDATE", _changed(*columns) + " AND "))
+    ),
+    Rule(
+        "transition",
+        "INSERT",
+        "EXISTS (SELECT 1 FROM transition t WHERE t.opportunity_id = NEW.opportunity_id AND t.seq = NEW.seq)",
+        "History is only added to.",
+    ),
+    Rule("transition", "INSERT", f"NOT ({_LEGAL} OR ({_BIRTH}))", "This move is not allowed from the current status."),
+    Rule(
+        "transition",
+        "INSERT",
+        f"NEW.move <> 'create' AND (NEW.won_value_paise IS NOT NULL) <> {_asked('m.asks_won_value')}",
+        "A won value goes with winning, and only with it.",
+    ),
+    Rule(
+        "transition",
+        "INSERT",
+        f"NEW.move <> 'create' AND ((NEW.reason IS NOT NULL) <> {_asked('m.reason_list IS NOT NULL')} "
+        f"OR (NEW.reason IS NOT NULL AND NOT {_asked('(' + _REASON + ')')}))",
+        "The reason must be an active one of the configured list, and only where one is asked.",
+    ),
+    Rule(
+        "transition",
+        "INSERT",
+        f"NEW.move <> 'create' AND {_asked('m.asks_note')} AND trim(coalesce(NEW.note, ''), {_BLANK}) = ''",
+        "Reopening needs a reason.",
+    ),
+    Rule(
+        "transition",
+        "INSERT",
+        f"NEW.offer_id IS NOT NULL AND NOT {_asked('m.asks_offer')}",
+        "An offer can be linked once the offer is made, and to a won opportunity.",
+    ),
+    Rule(
+        "transition",
+        "INSERT",
+        "NEW.move <> 'create' AND NOT EXISTS (SELECT 1 FROM app_user u JOIN role_grant g ON g.role = u.role "
+        "JOIN move m ON m.entity = 'opportunity' AND m.name = NEW.move AND m.permission = g.permission "
+        "JOIN opportunity o ON o.id = NEW.opportunity_id "
+        "WHERE u.id = NEW.by_id AND u.active AND (o.owner_id = u.id OR EXISTS (SELECT 1 FROM role_grant a "
+        "WHERE a.role = u.role AND a.permission = 'opportunity.change_all')))",
+        "This person may not make this move.",
+    ),
+    *(
+        Rule(table, event, "TRUE", "History is only added to.")
+        for table in ("transition", "audit")
+        for event in ("UPDATE", "DELETE")
+    ),
+    Rule("audit", "INSERT", "EXISTS (SELECT 1 FROM audit a WHERE a.id = NEW.id)", "History is only added to."),
+    *(
+        Rule(table, "DELETE", "TRUE", "Records are retired or deactivated, never deleted.")
+        for table in ("opportunity", "customer", "lead", "offer", "app_user", *LISTS)
+    ),
+    *(
+        Rule(table, "UPDATE", f"NEW.code <> OLD.code OR {_STALE}", "A code stays; only its label and place change.")
+        for table in LISTS
+    ),
+    Rule("app_user", "UPDATE", _STALE, STALE),
+    *(
+        Rule("app_user", event, "NOT EXISTS (SELECT 1 FROM role_grant g WHERE g.role = NEW.role)", "Unknown role.")
+        for event in ("INSERT", "UPDATE")
+    ),
+    Rule(
+        "lead",
+        "INSERT",
+        f"NOT {_stage('initial', entity='lead')} OR NEW.version <> 1 OR NEW.converted_customer_id IS NOT NULL "
+        "OR NEW.reason IS NOT NULL",
+        "A lead starts as New.",
+    ),
+    Rule(
+        "lead",
+        "UPDATE",
+        "NEW.status IS DISTINCT FROM OLD.status AND NOT EXISTS (SELECT 1 FROM move m WHERE m.entity = 'lead' "
+        "AND m.from_status = OLD.status AND m.to_status = NEW.status)",
+        "This move is not allowed from the lead's current state.",
+    ),
+    Rule("lead", "UPDATE", _STALE, STALE),
+    Rule(
+        "lead",
+        "UPDATE",
+        f"(NEW.converted_customer_id IS NOT NULL) <> (NEW.status = '{lifecycle.named('convert', lifecycle.LEAD_TRANSITIONS).target}') "
+        f"OR (NEW.reason IS NOT NULL) <> {_stage('holds_reason', entity='lead')}",
+        "A converted lead names its customer, a disqualified one its reason.",
+    ),
+    Rule(
+        "lead",
+        "UPDATE",
+        "NEW.converted_customer_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM customer c "
+        "WHERE c.id = NEW.converted_customer_id AND c.source_lead_id = NEW.id)",
+        "A lead is converted into the customer that was made from it.",
+    ),
+    Rule(
+        "lead",
+        "UPDATE",
+        f"NEW.id <> OLD.id {_DATED} OR (OLD.converted_customer_id IS NOT NULL AND {_changed('converted_customer_id')})",
+        "How a lead began and ended cannot be rewritten.",
+    ),
+    Rule("customer", "UPDATE", _STALE, STALE),
+    Rule(
+        "customer",
+        "UPDATE",
+        f"NEW.id <> OLD.id {_DATED} OR {_changed('source_lead_id')}",
+        "How a customer began cannot be rewritten.",
+    ),
+    Rule("offer", "UPDATE", _STALE, STALE),
+)
+
+EFFECTS = (
+    Effect(
+        "opportunity",
+        "INSERT",
+        "INSERT INTO transition (opportunity_id, seq, move, from_status, to_status, at, recorded_at, by_id) "
+        "VALUES (NEW.id, 1, 'create', NULL, NEW.status, NEW.created_at, NEW.status_at, NEW.created_by_id)",
+    ),
+    Effect(
+        "transition",
+        "INSERT",
+        "UPDATE opportunity SET status = NEW.to_status, version = NEW.seq, status_at = NEW.at, reason = NEW.reason, "
+        "note = NEW.note, won_value_paise = NEW.won_value_paise, offer_id = coalesce(NEW.offer_id, offer_id), "
+        "closed_at = CASE WHEN (SELECT s.closed FROM stage s WHERE s.entity = 'opportunity' "
+        "AND s.code = NEW.to_status) THEN NEW.at END "
+        "WHERE id = NEW.opportunity_id AND NEW.seq > 1",
+    ),
+)
+
+SENTENCES = frozenset(rule.sentence for rule in RULES)
+_TRIGGERED = tuple(dict.fromkeys((rule.table, rule.event) for rule in RULES))
+
+
+def fingerprint() -> str:
+    """This function will name the present rules, lifecycle and grants by a short digest."""
+    said = repr((RULES, EFFECTS, _stage_rows(), _move_rows(), _grant_rows()))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def install(conn: Connection) -> None:
+    """This function will rewrite the rule tables and triggers of an open database from the code."""
+    for table, rows in ((stage, _stage_rows()), (move, _move_rows()), (role_grant, _grant_rows())):
+        conn.execute(delete(table))
+        conn.execute(insert(table), rows)
+    for statement in _postgresql() if conn.dialect.name == "postgresql" else _sqlite(conn):
+        conn.exec_driver_sql(statement)
+
+
+def _sqlite(conn: Connection) -> list[str]:
+    there = conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars()
+    statements = [f'DROP TRIGGER "{name}"' for name in there]
+    for number, rule in enumerate(RULES):
+        statements.append(
+            f"CREATE TRIGGER rule_{number:02d}_{rule.table} BEFORE {rule.event} ON {rule.table} "
+            f"WHEN {rule.condition} BEGIN SELECT RAISE(ABORT, '{_quoted(rule.sentence)}'); END"
+        )
+    for effect in EFFECTS:
+        statements.append(
+            f"CREATE TRIGGER effect_{effect.table} AFTER {effect.event} ON {effect.table} BEGIN {effect.statement}; END"
+        )
+    return statements
+
+
+def _postgresql() -> list[str]:
+    statements = []
+    for table, event in _TRIGGERED:
+        checks = "".join(
+            f"IF {rule.condition} THEN RAISE EXCEPTION '{_quoted(rule.sentence)}' USING ERRCODE = '23514'; END IF; "
+            for rule in RULES
+            if (rule.table, rule.event) == (table, event)
+        )
+        kept = "OLD" if event == "DELETE" else "NEW"
+        statements += _function(f"rule_{table}_{event.lower()}", checks + f"RETURN {kept};", f"BEFORE {event}", table)
+    for effect in EFFECTS:
+        body = f"{effect.statement}; RETURN NULL;"
+        statements += _function(f"effect_{effect.table}", body, f"AFTER {effect.event}", effect.table)
+    return statements
+
+
+def _function(name: str, body: str, event: str, table: str) -> list[str]:
+    return [
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
+        f"DROP TRIGGER IF EXISTS {name} ON {table}",
+        f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
+    ]
+
+
+def _quoted(sentence: str) -> str:
+    return sentence.replace("'", "''")
+
+
+def _stage_rows() -> list[dict]:
+    return [
+        {
+            "entity": entity,
+            "code": s.code,
+            "initial": position == 0,
+            "closed": s.closed,
+            "holds_won_value": "won_value" in s.holds,
+            "holds_reason": "reason" in s.holds,
+            "links_offer": s.links_offer,
+        }
+        for entity, stages in (("opportunity", lifecycle.STAGES), ("lead", lifecycle.LEAD_STAGES))
+        for position, s in enumerate(stages)
+    ]
+
+
+def _move_rows() -> list[dict]:
+    rows = []
+    for entity, transitions in (("opportunity", lifecycle.TRANSITIONS), ("lead", lifecycle.LEAD_TRANSITIONS)):
+        for t in transitions:
+            reason, note = t.asked("reason"), t.asked("note")
+            row = {
+                "entity": entity,
+                "name": t.name,
+                "to_status": t.target,
+                "permission": t.permission,
+                "asks_won_value": t.asked("won_value") is not None,
+                "asks_note": note is not None and note.required,
+                "asks_offer": t.asked("offer_id") is not None,
+                "reason_list": reason.list if reason else None,
+            }
+            rows += [row | {"from_status": source} for source in t.sources]
+    return rows
+
+
+def _grant_rows() -> list[dict]:
+    return [{"role": role, "permission": p} for role, permissions in GRANTS.items() for p in sorted(permissions)]
+
+

@@ -1,0 +1,109 @@
+"""The configured lists: regions, business units, lead sources, reasons. Source: decisions, Words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from crm_core import audit, fields
+from crm_core.access import Actor, require
+from crm_core.commands import command, guarded
+from crm_core.errors import Invalid, NotFound, Problems
+from crm_core.schema import LISTS
+
+_LABEL = {"label": fields.Field("Name", fields.text(60), required=True)}
+
+
+def entries(conn: Connection, list_name: str) -> list[Row[Any]]:
+    """This function will read one configured list: code, label, position, active, version; in order."""
+    table = LISTS[list_name][0]
+    return list(conn.execute(select(table).order_by(table.c.position, table.c.code)))
+
+
+def labels(conn: Connection, list_name: str, active_only: bool = False) -> dict[str, str]:
+    """This function will map a list's codes to its labels, retired ones included unless told."""
+    return {row.code: row.label for row in entries(conn, list_name) if row.active or not active_only}
+
+
+@command
+def add(conn: Connection, actor: Actor, list_name: str, label: str, *, seen: int | None = None) -> str:
+    """This function will add an entry at the end of a configured list and return its code.
+
+    Raises NotAllowed, or Invalid for an unknown list, an empty or taken name.
+    """
+    asking = require(conn, actor, "settings.change")
+    table = _table(list_name)
+    name = _name(conn, list_name, label)
+    code = _free_code(conn, list_name, name)
+    last = conn.scalar(select(func.max(table.c.position))) or 0
+    conn.execute(insert(table).values(code=code, label=name, position=last + 1))
+    audit.write(conn, actor, asking, "list_add", list_name, code, 1, {}, {"label": name, "active": True})
+    return code
+
+
+@command
+def rename(
+    conn: Connection, actor: Actor, list_name: str, code: str, label: str, *, seen: int | None = None
+) -> str:
+    """This function will rename an entry everywhere it shows; its code, and so every link, stays."""
+    asking = require(conn, actor, "settings.change")
+    old = _entry(conn, list_name, code)
+    name = _name(conn, list_name, label, but=code)
+    guarded(conn, _table(list_name), old, seen, {"label": name})
+    audit.write(conn, actor, asking, "list_rename", list_name, code, old.version + 1, {"label": old.label}, {"label": name})
+    return code
+
+
+@command
+def retire(conn: Connection, actor: Actor, list_name: str, code: str, *, seen: int | None = None) -> str:
+    """This function will retire an entry: no longer offered, still shown where it was used."""
+    return _activate(conn, actor, list_name, code, False, seen)
+
+
+@command
+def restore(conn: Connection, actor: Actor, list_name: str, code: str, *, seen: int | None = None) -> str:
+    """This function will offer a retired entry again."""
+    return _activate(conn, actor, list_name, code, True, seen)
+
+
+def _activate(conn: Connection, actor: Actor, list_name: str, code: str, active: bool, seen: int | None) -> str:
+    asking = require(conn, actor, "settings.change")
+    old = _entry(conn, list_name, code)
+    guarded(conn, _table(list_name), old, seen, {"active": active})
+    action = "list_restore" if active else "list_retire"
+    audit.write(
+        conn, actor, asking, action, list_name, code, old.version + 1, {"active": old.active}, {"active": active}
+    )
+    return code
+
+
+def _table(list_name: str) -> Any:
+    if list_name not in LISTS:
+        raise Invalid("There is no such list; choose one of " + ", ".join(LISTS) + ".")
+    return LISTS[list_name][0]
+
+
+def _entry(conn: Connection, list_name: str, code: str) -> Row[Any]:
+    table = _table(list_name)
+    row = conn.execute(select(table).where(table.c.code == str(code))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such entry in this list.")
+    return row
+
+
+def _name(conn: Connection, list_name: str, label: str, but: str | None = None) -> str:
+    problems = Problems()
+    name = fields.read(_LABEL, {"label": label}, problems)["label"]
+    problems.stop()
+    taken = {fields.search_key(row.label): row.code for row in entries(conn, list_name)}
+    if taken.get(fields.search_key(name), but) != but:
+        problems.add("label", f"Name: “{name}” is in the list already; restore or rename that one.")
+        problems.stop()
+    return str(name)
+
+
+def _free_code(conn: Connection, list_name: str, name: str) -> str:
+    known = {row.code for row in entries(conn, list_name)}
+    stem = fields.to_code(name) or list_name
+    return next(c for c in (stem, *(f"{stem}_{n}" for n in range(2, 10_000))) if c not in known)
