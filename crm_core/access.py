@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, false, or_, select, true
 
 from crm_core import fields
 from crm_core.errors import NotAllowed
@@ -125,15 +125,15 @@ def require(conn: Connection, actor: Actor, permission: str) -> Person:
     return asking
 
 
-def visible_to(asking: Person) -> ColumnElement[bool]:
-    """This function will give the clause of the opportunities a person may see. Source: seed, the list."""
+def visible_to(asking: Person, record: FromClause = opportunity) -> ColumnElement[bool]:
+    """This function will give the clause of the opportunities (or of an alias) a person may see. Source: seed, the list."""
     if asking.may("opportunity.see_all"):
         return true()
     ways: list[ColumnElement[bool]] = []
     if asking.may("opportunity.see_own"):
-        ways.append(opportunity.c.owner_id == asking.id)
+        ways.append(record.c.owner_id == asking.id)
     if asking.may("opportunity.see_named"):
-        ways.append(opportunity.c.application_engineer_id == asking.id)
+        ways.append(record.c.application_engineer_id == asking.id)
     return or_(*ways) if ways else false()
 
 
@@ -151,10 +151,11 @@ def offers_visible_to(asking: Person) -> ColumnElement[bool]:
     """
     if asking.may("opportunity.see_all"):
         return true()
-    linked = exists().where(opportunity.c.offer_id == offer.c.id)
+    near = opportunity.alias("near")
+    linked = exists().where(near.c.offer_id == offer.c.id)
     return or_(
-        exists().where(opportunity.c.offer_id == offer.c.id, visible_to(asking)),
-        and_(~linked, exists().where(opportunity.c.customer_id == offer.c.customer_id, visible_to(asking))),
+        exists().where(near.c.offer_id == offer.c.id, visible_to(asking, near)),
+        and_(~linked, exists().where(near.c.customer_id == offer.c.customer_id, visible_to(asking, near))),
     )
 
 

@@ -98,7 +98,7 @@ def write(
     )
 
 
-def changed(old: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def changed(old: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """This function will give before and after of the fields that `values` really changes."""
     names = [name for name in values if old[name] != values[name] and not name.endswith(("_key", "search"))]
     return {name: old[name] for name in names}, {name: values[name] for name in names}
@@ -177,11 +177,11 @@ class _Names:
                 return str(self.conn.scalar(select(table.c[column]).where(table.c.id == int(stored))) or stored)
         if key == "status":
             stages = {"opportunity": lifecycle.STAGE, "lead": lifecycle.LEAD_STAGE}.get(entity, {})
-            return stages[stored].label if stored in stages else OFFER_STATUSES.get(stored, stored)
+            return stages[stored].label if stored in stages else OFFER_STATUSES.get(stored, str(stored))
         if key == "product":
-            return PRODUCTS.get(stored, stored)
+            return PRODUCTS.get(stored, str(stored))
         if key == "role":
-            return access.ROLE_LABELS.get(stored, stored)
+            return access.ROLE_LABELS.get(stored, str(stored))
         if isinstance(stored, bool):
             return "yes" if stored else "no"
         return self._listed(key, stored)

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Table, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from crm_core import audit, clock
 from crm_core.access import Actor
 from crm_core.errors import Conflict
 from crm_core.rules import STALE
-from crm_core.schema import submit
+from crm_core.schema import Record, submit
 
 R = TypeVar("R")
 
@@ -36,16 +36,14 @@ def command(verb: Callable[..., R]) -> Callable[..., R]:
             return done.result
         result = verb(conn, actor, *args, **named)
         conn.execute(
-            insert(submit).values(
-                token=token, by_id=actor.user_id, command=name, result=result, at=clock.now(conn)
-            )
+            insert(submit).values(token=token, by_id=actor.user_id, command=name, result=result, at=clock.now(conn))
         )
         return result
 
     return run
 
 
-def guarded(conn: Connection, table: Table, old: Row[Any], seen: int | None, values: dict[str, Any]) -> int:
+def guarded(conn: Connection, table: Table, old: Record, seen: int | None, values: dict[str, Any]) -> int:
     """This function will update one row, only if it is still the version read and the version seen.
 
     Returns the new version. Raises Conflict, saying what changed since, otherwise.
@@ -62,7 +60,7 @@ def guarded(conn: Connection, table: Table, old: Row[Any], seen: int | None, val
     return int(old.version) + 1
 
 
-def check_seen(conn: Connection, entity: str, old: Row[Any], seen: int | None) -> None:
+def check_seen(conn: Connection, entity: str, old: Record, seen: int | None) -> None:
     """This function will raise Conflict, naming who changed what, if the form showed an older version."""
     if seen is None or seen == old.version:
         return

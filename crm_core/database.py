@@ -71,11 +71,16 @@ class Database:
         """This function will close every connection."""
         self.engine.dispose()
 
+    def _isolation(self, write: bool) -> dict[str, Any]:
+        if write or self.engine.dialect.name != "postgresql":
+            return {}
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
     @contextmanager
     def _begin(self, write: bool) -> Iterator[Connection]:
         try:
             with self.engine.connect() as conn:
-                conn.execution_options(crm_write=write)
+                conn.execution_options(crm_write=write, **self._isolation(write))
                 with conn.begin():
                     clock.start(conn)
                     yield conn
@@ -107,7 +112,9 @@ def _prepare(database: Database) -> None:
         if conn.dialect.name == "postgresql":
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         elif (found := conn.exec_driver_sql("PRAGMA quick_check(1)").scalar()) != "ok":
-            raise Unavailable(f"The database file {database.engine.url.database} is damaged ({found}); restore a backup.")
+            raise Unavailable(
+                f"The database file {database.engine.url.database} is damaged ({found}); restore a backup."
+            )
         present = MigrationContext.configure(conn).get_current_heads()
         script = ScriptDirectory.from_config(_alembic())
         if present != tuple(script.get_heads()):
@@ -237,4 +244,3 @@ def _deadlocked(why: BaseException | None) -> bool:
 
 def _lost(why: BaseException | None) -> bool:
     return isinstance(why, exc.DBAPIError) and why.connection_invalidated
-

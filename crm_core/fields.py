@@ -47,7 +47,7 @@ def read(fields: Mapping[str, Field], raw: Mapping[str, Any], problems: Problems
     for name in raw:
         if name not in fields:
             problems.add(name, f"“{clean(str(name))[:60]}” cannot be set here; remove it.")
-    values = {}
+    values: dict[str, Any] = {}
     for name, field in fields.items():
         if partial and name not in raw:
             continue

@@ -81,7 +81,11 @@ TRANSITIONS = (
     Transition("win", "Mark won", (OFFER_MADE,), WON, (Ask("won_value", "Won value (₹)"), _OFFER)),
     Transition("lose", "Mark lost", PIPELINE, LOST, (Ask("reason", "Loss reason", list="lost_reason"), _NOTE)),
     Transition(
-        "reject", "Mark rejected", PIPELINE, REJECTED, (Ask("reason", "Rejection reason", list="rejected_reason"), _NOTE)
+        "reject",
+        "Mark rejected",
+        PIPELINE,
+        REJECTED,
+        (Ask("reason", "Rejection reason", list="rejected_reason"), _NOTE),
     ),
     Transition(
         "reopen",
@@ -94,25 +98,31 @@ TRANSITIONS = (
     ),
 )
 
+NEW: Final = "new"
+CONTACTED: Final = "contacted"
+QUALIFIED: Final = "qualified"
+CONVERTED: Final = "converted"
+DISQUALIFIED: Final = "disqualified"
+
 LEAD_STAGES = (
-    Stage("new", "New", "○", "blue"),
-    Stage("contacted", "Contacted", "◔", "blue"),
-    Stage("qualified", "Qualified", "◑", "violet"),
-    Stage("converted", "Converted", "●", "green", closed=True, holds=("converted_customer_id",)),
-    Stage("disqualified", "Disqualified", "✕", "gray", closed=True, holds=("reason",)),
+    Stage(NEW, "New", "○", "blue"),
+    Stage(CONTACTED, "Contacted", "◔", "blue"),
+    Stage(QUALIFIED, "Qualified", "◑", "violet"),
+    Stage(CONVERTED, "Converted", "●", "green", closed=True, holds=("converted_customer_id",)),
+    Stage(DISQUALIFIED, "Disqualified", "✕", "gray", closed=True, holds=("reason",)),
 )
 LEAD_STAGE = {stage.code: stage for stage in LEAD_STAGES}
 _LEAD_OPEN = tuple(stage.code for stage in LEAD_STAGES if not stage.closed)
 
 LEAD_TRANSITIONS = (
-    Transition("contact", "Mark contacted", ("new",), "contacted", permission="lead.change"),
-    Transition("qualify", "Qualify", ("new", "contacted"), "qualified", permission="lead.change"),
-    Transition("convert", "Convert", ("qualified",), "converted", permission="customer.create"),
+    Transition("contact", "Mark contacted", (NEW,), CONTACTED, permission="lead.change"),
+    Transition("qualify", "Qualify", (NEW, CONTACTED), QUALIFIED, permission="lead.change"),
+    Transition("convert", "Convert", (QUALIFIED,), CONVERTED, permission="customer.create"),
     Transition(
         "disqualify",
         "Disqualify",
         _LEAD_OPEN,
-        "disqualified",
+        DISQUALIFIED,
         (Ask("reason", "Reason", list="disqualify_reason"), _NOTE),
         permission="lead.change",
     ),

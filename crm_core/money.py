@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from numbers import Integral, Real
+from typing import Any
 
 from babel.numbers import format_decimal
 
@@ -26,7 +27,7 @@ _AMOUNT = re.compile(
 )
 
 
-def parse(raw: object) -> Decimal:
+def parse(raw: Any) -> Decimal:
     """This function will read an amount as rupees, exact to the paisa.
 
     Accepts text with ASCII digits in plain, Indian or western grouping, an optional ₹, Rs or INR
@@ -44,16 +45,16 @@ def parse(raw: object) -> Decimal:
     return amount.quantize(PAISE)
 
 
-def _number(raw: object) -> Decimal:
+def _number(raw: Any) -> Decimal:
     if isinstance(raw, bool):
         raise ValueError(ACCEPTED)
     if isinstance(raw, Integral):
         return Decimal(int(raw)) if abs(int(raw)) < 10**20 else LARGEST + 1
-    if isinstance(raw, Real) or isinstance(raw, Decimal):
+    if isinstance(raw, Real | Decimal):
         number = Decimal(str(raw))
         if not number.is_finite():
             raise ValueError(ACCEPTED)
-        return number if abs(number) < 10**20 else LARGEST + 1
+        return number
     text = str(raw).strip() if isinstance(raw, str) else ""
     if re.match(r"(?:₹|rs\.?|inr)?\s*[-−]\s*[\d.,]+", text, re.IGNORECASE | re.ASCII):
         raise ValueError("The amount must be zero or more.")

@@ -87,7 +87,16 @@ _REASON = " OR ".join(
     f"(m.reason_list = '{name}' AND NEW.reason IN (SELECT c.code FROM {name} c WHERE c.active))"
     for name in ("lost_reason", "rejected_reason")
 )
-_DETAILS = ("title", "region", "business_unit", "state", "city", "product", "value_paise", "application_engineer_id")
+_DETAILS: tuple[str, ...] = (
+    "title",
+    "region",
+    "business_unit",
+    "state",
+    "city",
+    "product",
+    "value_paise",
+    "application_engineer_id",
+)
 _DETAILS += ("expected_close_on", "next_step", "next_step_on", "search", "reason", "note", "won_value_paise")
 
 RULES = (
@@ -239,7 +248,7 @@ RULES = (
     Rule(
         "lead",
         "UPDATE",
-        f"(NEW.converted_customer_id IS NOT NULL) <> (NEW.status = '{lifecycle.named('convert', lifecycle.LEAD_TRANSITIONS).target}') "
+        f"(NEW.converted_customer_id IS NOT NULL) <> (NEW.status = '{lifecycle.CONVERTED}') "
         f"OR (NEW.reason IS NOT NULL) <> {_stage('holds_reason', entity='lead')}",
         "A converted lead names its customer, a disqualified one its reason.",
     ),
@@ -383,5 +392,3 @@ def _move_rows() -> list[dict]:
 
 def _grant_rows() -> list[dict]:
     return [{"role": role, "permission": p} for role, permissions in GRANTS.items() for p in sorted(permissions)]
-
-

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
+    Row,
     String,
     Table,
     Text,
@@ -68,6 +69,9 @@ class Instant(TypeDecorator[datetime]):
             return None
         return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
 
+
+#: What reading one record gives: columns as attributes.
+Record = Row[*tuple[Any, ...]]
 
 metadata = MetaData(
     naming_convention={
@@ -138,9 +142,7 @@ LISTS = {
     "disqualify_reason": (disqualify_reason, "Disqualification reasons"),
 }
 
-setting = Table(
-    "setting", metadata, Column("key", String(60), primary_key=True), Column("value", Text, nullable=False)
-)
+setting = Table("setting", metadata, Column("key", String(60), primary_key=True), Column("value", Text, nullable=False))
 
 # Rewritten from the lifecycle and the grants whenever a database is opened with other ones.
 stage = Table(
@@ -362,4 +364,3 @@ submit = Table(
     Column("result", JSON),
     Column("at", Instant, nullable=False),
 )
-

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from crm_core import audit, fields
 from crm_core.access import Actor, require
 from crm_core.commands import command, guarded
 from crm_core.errors import Invalid, NotFound, Problems
-from crm_core.schema import LISTS
+from crm_core.schema import LISTS, Record
 
 _LABEL = {"label": fields.Field("Name", fields.text(60), required=True)}
 
 
-def entries(conn: Connection, list_name: str) -> list[Row[Any]]:
+def entries(conn: Connection, list_name: str) -> list[Record]:
     """This function will read one configured list: code, label, position, active, version; in order."""
     table = LISTS[list_name][0]
     return list(conn.execute(select(table).order_by(table.c.position, table.c.code)))
@@ -24,6 +24,13 @@ def entries(conn: Connection, list_name: str) -> list[Row[Any]]:
 def labels(conn: Connection, list_name: str, active_only: bool = False) -> dict[str, str]:
     """This function will map a list's codes to its labels, retired ones included unless told."""
     return {row.code: row.label for row in entries(conn, list_name) if row.active or not active_only}
+
+
+def check(conn: Connection, list_name: str, field: str, label: str, code: str | None, problems: Problems) -> None:
+    """This function will add a problem unless the code is absent or an active one of a configured list."""
+    table = LISTS[list_name][0]
+    if code is not None and not conn.scalar(select(table.c.code).where(table.c.code == code, table.c.active)):
+        problems.add(field, f"{label}: choose an active one of the configured list.")
 
 
 @command
@@ -43,15 +50,15 @@ def add(conn: Connection, actor: Actor, list_name: str, label: str, *, seen: int
 
 
 @command
-def rename(
-    conn: Connection, actor: Actor, list_name: str, code: str, label: str, *, seen: int | None = None
-) -> str:
+def rename(conn: Connection, actor: Actor, list_name: str, code: str, label: str, *, seen: int | None = None) -> str:
     """This function will rename an entry everywhere it shows; its code, and so every link, stays."""
     asking = require(conn, actor, "settings.change")
     old = _entry(conn, list_name, code)
     name = _name(conn, list_name, label, but=code)
     guarded(conn, _table(list_name), old, seen, {"label": name})
-    audit.write(conn, actor, asking, "list_rename", list_name, code, old.version + 1, {"label": old.label}, {"label": name})
+    audit.write(
+        conn, actor, asking, "list_rename", list_name, code, old.version + 1, {"label": old.label}, {"label": name}
+    )
     return code
 
 
@@ -84,7 +91,7 @@ def _table(list_name: str) -> Any:
     return LISTS[list_name][0]
 
 
-def _entry(conn: Connection, list_name: str, code: str) -> Row[Any]:
+def _entry(conn: Connection, list_name: str, code: str) -> Record:
     table = _table(list_name)
     row = conn.execute(select(table).where(table.c.code == str(code))).one_or_none()
     if row is None:

@@ -4,8 +4,6 @@ from alembic import context
 
 from crm_core.schema import metadata
 
-context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=False
-)
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=False)
 with context.begin_transaction():
     context.run_migrations()
