@@ -1,0 +1,154 @@
+"""The process: the open database, the trial's sign-in cookie, health, and errors with a reference."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import secrets
+import sys
+import threading
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+
+import streamlit as st
+from itsdangerous import BadSignature, URLSafeSerializer
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from crm_core import demo, preferences, users
+from crm_core.database import EMBEDDED, Database, open_database
+from crm_core.errors import Refusal, Unavailable
+
+COOKIE = "crm_trial_person"
+LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
+_signer = URLSafeSerializer(secrets.token_hex(32), salt="trial sign-in")
+_opening = threading.Lock()
+_open: dict[str, Database] = {}
+log = logging.getLogger("crm")
+
+
+def url() -> str:
+    """This function will name the configured database."""
+    return os.environ.get("CRM_DATABASE_URL") or EMBEDDED
+
+
+def refuse_unsafe() -> None:
+    """This function will end the process with a sentence where nobody could sign in safely."""
+    if not url().startswith("sqlite"):
+        sys.exit(
+            "This app does not serve PostgreSQL yet: no sign-in is configured, and the trial sign-in exists only "
+            "on a SQLite trial database. Unset CRM_DATABASE_URL to start the trial."
+        )
+
+
+def database() -> Database:
+    """This function will give the open database, opening it (and filling a new embedded one) once.
+
+    Raises Unavailable as long as it cannot be opened; the next call tries again.
+    """
+    with _opening:
+        if url() not in _open:
+            opened = open_database(url())
+            with opened.read() as conn:
+                empty = not users.people(conn)
+            if empty and url() == EMBEDDED:
+                log.warning("Filling the trial database with its demo company; this takes some seconds …")
+                demo.fill(opened)
+            _open[url()] = opened
+        return _open[url()]
+
+
+def signed_in(cookie: str | None) -> int | None:
+    """This function will read the person's id from the trial's cookie, or None."""
+    try:
+        found = _signer.loads(cookie or "")
+    except BadSignature:
+        return None
+    return found if isinstance(found, int) else None
+
+
+def trial_allowed(host: str) -> bool:
+    """This function will tell whether the trial sign-in exists: a trial database, reached on loopback."""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    if name not in LOOPBACK:
+        return False
+    with database().read() as conn:
+        return preferences.is_trial(conn)
+
+
+def next_path(page: str, params: dict[str, list[str]]) -> str:
+    """This function will write the address to come back to after signing in."""
+    return f"/{page}" + (f"?{urlencode(params, doseq=True)}" if params else "")
+
+
+def _safe(path: str) -> str:
+    ok = path[:1] == "/" and path[1:2] not in ("/", "\\") and "\\" not in path and len(path) <= 4000
+    return path if ok and all(ord(c) >= 32 for c in path) else "/"
+
+
+def _local(request: Request) -> bool:
+    client = request.client.host if request.client else ""
+    forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
+    return client in LOOPBACK and not forwarded and trial_allowed(request.headers.get("host", ""))
+
+
+def _sign_in(request: Request) -> Response:
+    person = request.query_params.get("person", "")
+    if not _local(request) or not person.isdecimal():
+        return JSONResponse({"detail": "The trial sign-in exists only on a trial database on this machine."}, 403)
+    answer = RedirectResponse(_safe(request.query_params.get("next", "/")), 303)
+    answer.set_cookie(COOKIE, _signer.dumps(int(person)), httponly=True, samesite="lax")
+    return answer
+
+
+def _sign_out(_request: Request) -> Response:
+    answer = RedirectResponse("/", 303)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+def _health(_request: Request) -> Response:
+    try:
+        with database().read() as conn:
+            preferences.stored(conn, "rules")
+    except Refusal:
+        return JSONResponse({"status": "database unavailable"}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+ROUTES = [Route("/trial/sign-in", _sign_in), Route("/trial/sign-out", _sign_out), Route("/healthz", _health)]
+
+
+@asynccontextmanager
+async def lifespan(_app: object):
+    """This function will warm the imports and open the database before the first page is asked for."""
+    import altair  # noqa: F401
+    import pandas  # noqa: F401
+    import streamlit.elements.vega_charts  # noqa: F401
+
+    try:
+        database()
+    except Unavailable as why:
+        log.warning("The database is not available yet: %s", why)
+    gc.collect()
+    gc.freeze()
+    yield {}
+
+
+def on_script_error(error: Exception) -> bool:
+    """This function will log an unexpected error whole and show the person one line with a reference."""
+    if isinstance(error, Refusal):
+        for sentence in error.messages:
+            st.error(plain(sentence))
+        return True
+    reference = secrets.token_hex(4)
+    log.error("unexpected error, reference %s", reference, exc_info=error)
+    st.error(f"Something went wrong; it is logged under reference {reference}. Nothing was saved by this step.")
+    return True
+
+
+def plain(text: str) -> str:
+    """This function will escape stored text for an element that reads Markdown."""
+    return "".join("\\" + c if c in "\\`*_{}[]()#+-.!|<>~$:&@" else c for c in text).replace("\n", "  \n")

@@ -1,0 +1,62 @@
+"""The main script: page config, look, navigation. Every page signs in for itself by `enter()`."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).resolve().parent
+if str(HERE.parent) not in sys.path:
+    sys.path.insert(0, str(HERE.parent))
+
+LISTED = (
+    ("dashboard", "Dashboard", ":material/monitoring:"),
+    ("opportunities", "Opportunities", ":material/view_list:"),
+    ("leads", "Leads", ":material/person_search:"),
+    ("customers", "Customers", ":material/domain:"),
+    ("settings", "Settings", ":material/tune:"),
+)
+HIDDEN = (
+    ("opportunity", "Opportunity"),
+    ("new_opportunity", "New opportunity"),
+    ("lead", "Lead"),
+    ("new_lead", "New lead"),
+    ("customer", "Customer"),
+    ("new_customer", "New customer"),
+    ("offer", "Offer"),
+    ("new_offer", "New offer"),
+)
+STYLE = """<style>
+.block-container, [data-testid="stMainBlockContainer"] {padding-top: 3.2rem; max-width: 1280px}
+[class*="st-key-tile-"] {position: relative; border-radius: .6rem}
+[class*="st-key-tile-"] :has([data-testid="stPageLink-NavLink"]),
+[class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {position: static !important}
+[class*="st-key-tile-"] [data-testid="stPageLink-NavLink"]::after {content: ""; position: absolute; inset: 0}
+[class*="st-key-tile-"]:hover {background: color-mix(in srgb, currentColor 4%, transparent)}
+[class*="st-key-tile-"]:focus-within {outline: 2px solid #2563a8}
+[class*="st-key-row-"] {border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); padding: .15rem 0}
+[class*="st-key-row-"] p {margin: 0}
+[class*="st-key-num-"] {text-align: right; font-variant-numeric: tabular-nums}
+[class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
+[data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
+[data-testid="stPageLink-NavLink"] p {color: #2563a8; font-weight: 500}
+@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p {color: #8ab8ea}}
+@media (max-width: 640px) {[class*="st-key-head-"] {display: none} [class*="st-key-num-"] {text-align: left}
+ [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
+ [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .1rem}}
+</style>"""
+
+
+def main() -> None:
+    st.set_page_config(page_title="Pipeline", page_icon=":material/monitoring:", layout="wide")
+    st.html(STYLE)
+    shown = [
+        st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "dashboard")
+        for name, title, icon in LISTED
+    ]
+    hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
+    st.navigation([*shown, *hidden]).run()
+
+
+if __name__ == "__main__":
+    main()
