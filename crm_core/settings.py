@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from crm_core import audit, fields
-from crm_core.access import Actor, require
+from crm_core.access import Actor, person, require
 from crm_core.commands import command, guarded
 from crm_core.errors import Invalid, NotFound, Problems
 from crm_core.schema import LISTS, Record
@@ -24,6 +24,18 @@ def entries(conn: Connection, list_name: str) -> list[Record]:
 def labels(conn: Connection, list_name: str, active_only: bool = False) -> dict[str, str]:
     """This function will map a list's codes to its labels, retired ones included unless told."""
     return {row.code: row.label for row in entries(conn, list_name) if row.active or not active_only}
+
+
+def labels_of(conn: Connection, actor: Actor, list_name: str) -> dict[str, str]:
+    """This function will map the active codes of a configured list to their labels, for a form."""
+    person(conn, actor)
+    return labels(conn, list_name, active_only=True)
+
+
+def reasons(conn: Connection, actor: Actor) -> dict[str, str]:
+    """This function will map every outcome reason, retired ones too, to its label."""
+    person(conn, actor)
+    return labels(conn, "rejected_reason") | labels(conn, "lost_reason")
 
 
 def check(conn: Connection, list_name: str, field: str, label: str, code: str | None, problems: Problems) -> None:

@@ -1,0 +1,94 @@
+"""The inputs of an opportunity, shared by the new form, the edit form and the conversion of a lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from crm_core import money, settings, users
+from crm_core.schema import PRODUCTS
+from pages._ui import Visitor
+
+
+def amount(
+    visitor: Visitor, form: str, field: str, label: str, beside: Callable[[str], None], default: str = ""
+) -> str:
+    """This function will ask for an amount and say it in words, so that a lakh is not taken for a crore."""
+    text = st.text_input(label, value=default, key=f"{form}-{field}", placeholder="12,50,000 or 12.5 lakh or 1.2 cr")
+    beside(field)
+    if text:
+        try:
+            st.caption(f"= {money.words(money.parse(text))}")
+        except ValueError as why:
+            st.markdown(f":red[:material/error: {why}]")
+    return text
+
+
+def inputs(
+    visitor: Visitor,
+    form: str,
+    present: Mapping[str, Any],
+    beside: Callable[[str], None],
+    version: Any = None,
+) -> dict[str, Any]:
+    """This function will show the inputs of an opportunity but its customer and value, and return what they hold."""
+    left, right = st.columns(2)
+    values: dict[str, Any] = {}
+    with left:
+        values["title"] = st.text_input("Title", value=present.get("title") or "", key=f"{form}-title")
+        beside("title")
+        values["region"] = _choice(form, "region", "Region *", _listed(visitor, "region", present), present, beside)
+        home = f"{form}-home-{version.id if version is not None else ''}"
+        for name in ("state", "city"):
+            values[name] = st.text_input(name.capitalize(), value=present.get(name) or "", key=f"{home}-{name}")
+            beside(name)
+        units = _listed(visitor, "business_unit", present)
+        start = dict(present) | {"business_unit": present.get("business_unit") or visitor.person.business_unit}
+        values["business_unit"] = _choice(form, "business_unit", "Business unit *", units, start, beside)
+    with right:
+        values["product"] = _choice(form, "product", "Product interest *", PRODUCTS, present, beside)
+        owners = visitor.ask(users.owners)
+        start = dict(present) | {"owner_id": present.get("owner_id") or visitor.person.id}
+        if start["owner_id"] not in owners:
+            owners = {start["owner_id"]: present.get("owner") or visitor.person.name, **owners}
+        values["owner_id"] = _choice(form, "owner_id", "Sales engineer *", owners, start, beside)
+        engineers = visitor.ask(users.engineers)
+        values["application_engineer_id"] = _choice(
+            form, "application_engineer_id", "Application engineer", engineers, present, beside
+        )
+        for name, label in (("expected_close_on", "Expected close"), ("next_step_on", "Next step on")):
+            values[name] = st.date_input(label, value=present.get(name), key=f"{form}-{name}", format="DD/MM/YYYY")
+            beside(name)
+        values["next_step"] = st.text_input("Next step", value=present.get("next_step") or "", key=f"{form}-next_step")
+        beside("next_step")
+    return values
+
+
+def _listed(visitor: Visitor, name: str, present: Mapping[str, Any]) -> dict[str, str]:
+    known = visitor.ask(settings.labels_of, name)
+    kept = present.get(name)
+    return known if not kept or kept in known else {**known, kept: f"{kept} (retired)"}
+
+
+def _choice(
+    form: str,
+    name: str,
+    label: str,
+    options: Mapping[Any, str],
+    present: Mapping[str, Any],
+    beside: Callable[[str], None],
+) -> Any:
+    keys = list(options)
+    start = present.get(name)
+    chosen = st.selectbox(
+        label,
+        keys,
+        index=keys.index(start) if start in keys else None,
+        format_func=lambda key: options[key],
+        key=f"{form}-{name}",
+        placeholder="Choose",
+    )
+    beside(name)
+    return chosen

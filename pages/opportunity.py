@@ -1,0 +1,121 @@
+"""One opportunity: its facts, the moves its status and the viewer's role allow, its offer, its timeline."""
+
+import streamlit as st
+
+from crm_core import lifecycle, offers, opportunities, periods, settings
+from crm_core.schema import PRODUCTS
+from crm_core.slices import Slice
+from pages._opportunity_form import amount, inputs
+from pages._ui import enter, facts, link, load, param, params, plain, problems, say, show, status, submit, timeline
+
+visitor = enter("opportunity")
+way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum") if param(k)}
+record = load(visitor, opportunities.get, "opportunities", param("id"))
+here = {"id": str(record.id)} | way_back
+
+
+def saved(form: str, said: str) -> None:
+    """This function will forget a form's inputs and show the saved record."""
+    for key in [k for k in st.session_state if str(k).startswith(f"{form}-")]:
+        del st.session_state[key]
+    say(said)
+    st.switch_page("opportunity.py", query_params=here)
+
+
+def ask_for(ask: lifecycle.Ask, form: str, beside) -> object:
+    """This function will show the input that a transition asks for."""
+    label = ask.label + (" *" if ask.required else "")
+    key = f"{form}-{ask.field}"
+    if ask.field == "won_value":
+        return amount(visitor, form, ask.field, label, beside)
+    if ask.list or ask.field == "offer_id":
+        options = (
+            visitor.ask(settings.labels_of, ask.list) if ask.list else visitor.ask(offers.linkable, record.customer_id)
+        )
+        chosen = st.selectbox(label, list(options), index=None, format_func=options.get, key=key, placeholder="Choose")
+    else:
+        chosen = st.text_area(label, key=key, height=80)
+    beside(ask.field)
+    return chosen
+
+
+def move_form(move: lifecycle.Transition) -> None:
+    """This function will show one move as a button, with what it asks."""
+    form = f"move-{record.id}-{move.name}"
+    show(form, record.version)
+    with st.popover(move.label, use_container_width=True):
+        beside = problems(form, [ask.field for ask in move.asks])
+        values = {ask.field: ask_for(ask, form, beside) for ask in move.asks}
+        if st.button(move.label, key=f"{form}-go", type="primary"):
+            made = submit(visitor, form, opportunities.move, record.id, move.name, values, seen=record.version)
+            if made is None:
+                st.rerun()
+            saved(form, f"Done: {move.label}.")
+
+
+def offer_form() -> None:
+    """This function will link an offer, or start one from here."""
+    form = f"link-{record.id}"
+    show(form, record.version)
+    beside = problems(form, ["offer_id"])
+    free = visitor.ask(offers.linkable, record.customer_id)
+    if free:
+        chosen = st.selectbox("Link an offer", list(free), index=None, format_func=free.get, key=f"{form}-offer_id")
+        beside("offer_id")
+        if st.button("Link", key=f"{form}-go") and chosen:
+            if submit(visitor, form, opportunities.link_offer, record.id, chosen, seen=record.version) is None:
+                st.rerun()
+            saved(form, "The offer is linked.")
+
+
+def edit_form() -> None:
+    """This function will show the edit form, keeping what is typed when the save is refused."""
+    form = f"edit-{record.id}"
+    show(form, record.version)
+    beside = problems(form, opportunities.EDITABLE)
+    value = amount(visitor, form, "value", "Potential value (₹) *", beside, str(record.value).removesuffix(".00"))
+    values = inputs(visitor, form, {**record._mapping}, beside) | {"value": value}
+    if st.button("Save changes", type="primary", key=f"{form}-save"):
+        if submit(visitor, form, opportunities.edit, record.id, values, seen=record.version) is None:
+            st.rerun()
+        saved(form, "The changes are saved.")
+
+
+link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")
+st.title(plain(f"{record.number} · {record.customer}"))
+st.markdown(f"{status(record.status)} {plain(record.title or '')}")
+first, second, third = st.columns(3)
+with first.container(border=True):
+    facts([("Potential value", visitor.exact(record.value)), ("Won value", visitor.exact(record.won_value))])
+    outcome = visitor.ask(settings.reasons).get(record.reason) if record.reason else None
+    facts([("Reason", outcome), ("In their words", record.note)])
+    facts([("Created", periods.moment(record.created_at)), ("Closed", periods.moment(record.closed_at))])
+with second.container(border=True):
+    link(f"Customer: {record.customer}", "customer", {"id": str(record.customer_id)})
+    facts([("Region", record.region_label), ("City, state", ", ".join(filter(None, (record.city, record.state))))])
+    facts([("Business unit", record.business_unit_label), ("Product interest", PRODUCTS[record.product])])
+with third.container(border=True):
+    facts([("Sales engineer", record.owner), ("Application engineer", record.application_engineer)])
+    facts([("Expected close", periods.day(record.expected_close_on)), ("Next step", record.next_step)])
+    facts([("Next step on", periods.day(record.next_step_on))])
+    if record.offer_id:
+        link(f"Open offer {record.offer_number}", "offer", {"id": str(record.offer_id)}, icon=":material/description:")
+    if visitor.person.may("offer.create"):
+        link(
+            "Create the offer from here",
+            "new_offer",
+            {"opportunity": str(record.id), "customer": str(record.customer_id)},
+        )
+
+possible = visitor.ask(opportunities.moves, record)
+if possible:
+    st.subheader("Next")
+    for column, move in zip(st.columns(max(4, len(possible))), possible, strict=False):
+        with column:
+            move_form(move)
+if not record.offer_id and visitor.ask(opportunities.can_link, record):
+    offer_form()
+if visitor.ask(opportunities.editable, record):
+    with st.expander("Edit", icon=":material/edit:"):
+        edit_form()
+timeline(visitor.ask(opportunities.history, record.id))
