@@ -1,0 +1,117 @@
+"""The command line: make the database, fill it with the demo, import files, add people."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from crm_core import access, demo, users
+from crm_core.database import Database, open_database
+from crm_core.errors import Invalid, NotAllowed, Refusal
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """This function will run one command and return the exit code: 0, or 1 after a refusal's sentences."""
+    options = _parser().parse_args(given)
+    try:
+        database = open_database(options.url or os.environ.get("CRM_OWNER_URL"))
+        try:
+            run: Callable[[Database, argparse.Namespace], None] = options.run
+            run(database, options)
+        finally:
+            database.dispose()
+    except Refusal as why:
+        for sentence in why.messages:
+            sys.stderr.write(f"{sentence}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m crm_core", description=__doc__)
+    parser.add_argument(
+        "--url", help="the database; else CRM_OWNER_URL, then CRM_DATABASE_URL, then the embedded SQLite file"
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _command(commands, "init", "make or update the database", _init)
+    _command(commands, "demo", "fill an empty database with an invented company", _demo)
+    imports = _command(commands, "import", "import a folder of files as a mapping says", _import)
+    imports.add_argument("mapping", type=Path)
+    imports.add_argument("folder", type=Path)
+    people = commands.add_parser("users", help="list or add users").add_subparsers(required=True, metavar="command")
+    _command(people, "list", "list all users", _list_users)
+    adding = _command(people, "add", "add a user", _add_user)
+    for name in ("name", "email", "role"):
+        adding.add_argument(f"--{name}", required=True)
+    adding.add_argument("--business-unit", help="its code, such as valves")
+    adding.add_argument("--as", dest="actor", metavar="EMAIL", help="the org admin who adds; none for the first one")
+    return parser
+
+
+def _command(
+    group: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    text: str,
+    run: Callable[[Database, argparse.Namespace], None],
+) -> argparse.ArgumentParser:
+    parser = group.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _init(database: Database, options: argparse.Namespace) -> None:
+    _say(f"The database {_place(database)} is ready.")
+
+
+def _demo(database: Database, options: argparse.Namespace) -> None:
+    demo.fill(database)
+    _say(f"The database {_place(database)} now holds Kaveri Flow Controls, an invented company.")
+
+
+def _import(database: Database, options: argparse.Namespace) -> None:
+    from crm_core import imports  # reads pandas' file formats; the other commands do without
+
+    report = imports.run(database, options.mapping, options.folder)
+    for line in report.lines:
+        _say(line)
+    _say(report.sentence())
+
+
+def _list_users(database: Database, options: argparse.Namespace) -> None:
+    with database.read() as conn:
+        rows = users.people(conn)
+    for row in rows:
+        ended = "" if row.active else ", not active"
+        _say(f"{row.name} <{row.email}>, {access.ROLE_LABELS.get(row.role, row.role)}{ended}")
+    if not rows:
+        _say("There are no users yet.")
+
+
+def _add_user(database: Database, options: argparse.Namespace) -> None:
+    values = {name: getattr(options, name) for name in ("name", "email", "role", "business_unit")}
+    with database.write() as conn:
+        admins = any(row.role == users.ADMIN and row.active for row in users.people(conn))
+        if not admins and options.role != users.ADMIN:
+            raise Invalid(f"There is no org admin yet; add one first, with --role {users.ADMIN}.")
+        if not admins:
+            users.first_admin(conn, values)
+        elif options.actor:
+            users.add(conn, access.actor_by_email(conn, options.actor), values)
+        else:
+            raise NotAllowed("Say with --as which org admin adds this user.")
+    _say(f"{options.name} was added as {access.ROLE_LABELS[options.role]}.")
+
+
+def _place(database: Database) -> str:
+    return database.engine.url.render_as_string(hide_password=True)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
