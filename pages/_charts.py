@@ -15,20 +15,31 @@ from crm_core.lifecycle import STAGES
 TONES = {"blue": "#5b8fd6", "violet": "#8f7ad1", "green": "#3f9d6d", "red": "#c9655f", "gray": "#98a2ad"}
 
 
-def bars(frame: pd.DataFrame, key: str, alt_text: str, height: int | None = None) -> dict[str, str] | None:
+def bars(frame: pd.DataFrame, key: str, currency: str) -> dict[str, str] | None:
     """This function will draw horizontal bars stacked by status and return the clicked {key, status}.
 
     Frame: key, label, status (codes), stage (label), amount (float), shown (text), count.
     """
     event = st.vega_lite_chart(
-        frame, _bars(), key=key, on_select="rerun", height=height or 44 + 26 * frame["key"].nunique()
+        frame, _bars(currency), key=key, on_select="rerun", height=90 + 26 * frame["key"].nunique()
     )
     return _picked(event)
 
 
-def columns(frame: pd.DataFrame, key: str, alt_text: str, colour: str) -> dict[str, str] | None:
+def columns(frame: pd.DataFrame, key: str, colour: str, currency: str) -> dict[str, str] | None:
     """This function will draw one column a month and return the clicked {key}. Frame: key, label, amount, shown, count."""
-    return _picked(st.vega_lite_chart(frame, _columns(colour), key=key, on_select="rerun", height=200))
+    return _picked(st.vega_lite_chart(frame, _columns(colour, currency), key=key, on_select="rerun", height=200))
+
+
+def _axis(currency: str) -> alt.Axis:
+    """Ticks in crore and lakh for rupees, the same for every viewer; plain numbers otherwise."""
+    if currency != "INR":
+        return alt.Axis(format="~s", tickCount=4, domain=False)
+    short = (
+        "datum.value >= 1e7 ? '₹' + format(datum.value / 1e7, '~r') + ' Cr' : "
+        "datum.value >= 1e5 ? '₹' + format(datum.value / 1e5, '~r') + ' L' : '₹' + format(datum.value, ',')"
+    )
+    return alt.Axis(labelExpr=short, tickCount=4, domain=False)
 
 
 def _picked(event: Any) -> dict[str, str] | None:
@@ -44,19 +55,19 @@ def _spec(chart: alt.Chart) -> dict[str, Any]:
 
 
 @functools.cache
-def _bars() -> dict[str, Any]:
+def _bars(currency: str) -> dict[str, Any]:
     pick = alt.selection_point(name="pick", fields=["key", "status"])
     chart = (
         alt.Chart(pd.DataFrame({"key": []}))
         .mark_bar(cursor="pointer", stroke="white", strokeWidth=0.6)
         .encode(
             y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False)),
-            x=alt.X("amount:Q", title=None, stack="zero", axis=alt.Axis(format="~s", tickCount=4, domain=False)),
+            x=alt.X("amount:Q", title=None, stack="zero", axis=_axis(currency)),
             color=alt.Color(
                 "stage:N",
                 title=None,
                 scale=alt.Scale(domain=[s.label for s in STAGES], range=[TONES[s.tone] for s in STAGES]),
-                legend=alt.Legend(orient="bottom", columns=5),
+                legend=alt.Legend(orient="top", columns=5, labelFontSize=11, columnPadding=8, offset=4),
             ),
             order=alt.Order("rank:Q"),
             opacity=alt.condition(pick, alt.value(1), alt.value(0.45)),
@@ -73,14 +84,14 @@ def _bars() -> dict[str, Any]:
 
 
 @functools.cache
-def _columns(colour: str) -> dict[str, Any]:
+def _columns(colour: str, currency: str) -> dict[str, Any]:
     pick = alt.selection_point(name="pick", fields=["key"])
     chart = (
         alt.Chart(pd.DataFrame({"key": []}))
         .mark_bar(cursor="pointer", color=TONES[colour], cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
         .encode(
             x=alt.X("label:N", title=None, sort=None, axis=alt.Axis(labelAngle=-60, labelOverlap=True, ticks=False)),
-            y=alt.Y("amount:Q", title=None, axis=alt.Axis(format="~s", tickCount=4, domain=False)),
+            y=alt.Y("amount:Q", title=None, axis=_axis(currency)),
             opacity=alt.condition(pick, alt.value(1), alt.value(0.45)),
             tooltip=[
                 alt.Tooltip("label:N", title=" "),

@@ -27,7 +27,7 @@ HIDDEN = (
     ("new_offer", "New offer"),
 )
 STYLE = """<style>
-.block-container, [data-testid="stMainBlockContainer"] {padding-top: 3.2rem; max-width: 1280px}
+.block-container, [data-testid="stMainBlockContainer"] {padding-top: 4rem; max-width: 1280px}
 [class*="st-key-tile-"] {position: relative; border-radius: .6rem}
 [class*="st-key-tile-"] :has([data-testid="stPageLink-NavLink"]),
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {position: static !important}
@@ -43,7 +43,9 @@ STYLE = """<style>
 @media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p {color: #8ab8ea}}
 @media (max-width: 640px) {[class*="st-key-head-"] {display: none} [class*="st-key-num-"] {text-align: left}
  [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
- [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .1rem}}
+ [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .1rem .5rem}
+ [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"] {
+  min-width: 45% !important; flex: 1 1 45% !important}}
 </style>"""
 
 
@@ -53,8 +55,13 @@ def main() -> None:
     shown = [
         st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "dashboard")
         for name, title, icon in LISTED
+        if (HERE / f"{name}.py").exists()
     ]
-    hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
+    hidden = [
+        st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden")
+        for name, title in HIDDEN
+        if (HERE / f"{name}.py").exists()
+    ]
     st.navigation([*shown, *hidden]).run()
 
 

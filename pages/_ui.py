@@ -241,7 +241,7 @@ def filter_bar(visitor: Visitor, slice_: Slice, names: tuple[str, ...], keep: Ma
             changes["q"] = st.session_state.get(key["q"]) or None
         go({**slice_.but(**changes).to_params(), **keep})
 
-    columns = st.columns(len(names) + 1 + search)
+    columns = st.container(key="filters").columns(len(names) + 1 + search)
     for column, name in zip(columns, names, strict=False):
         options = visitor.ask(pipeline.choices, name)
         chosen = getattr(slice_, name)

@@ -84,7 +84,7 @@ def breakdown(name: str, title: str) -> None:
     if frame.empty:
         st.info("No opportunities for this selection.")
         return
-    picked = _charts.bars(frame, f"bars-{name}-{hash(slice_)}", title)
+    picked = _charts.bars(frame, f"bars-{name}-{hash(slice_)}", visitor.currency)
     if picked and (part := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
         open_list(part)
     counts = {(key, code): count for key, code, count, _v, _w in split.itertuples(index=False)}
@@ -116,7 +116,7 @@ def by_month(name: str, title: str, part: Slice | None, measure: str, colour: st
             "count": months["count"],
         }
     )
-    picked = _charts.columns(frame, f"months-{name}-{hash(slice_)}", title, colour)
+    picked = _charts.columns(frame, f"months-{name}-{hash(slice_)}", colour, visitor.currency)
     if picked and (clicked := part.narrowed(**{name: picked["key"]})):
         open_list(clicked, measure)
     with st.expander(f"{title}: the numbers as links"):

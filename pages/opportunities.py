@@ -18,7 +18,7 @@ SORT_LABELS = {
     "-closed": "Last closed",
     "customer": "Customer A–Z",
 }
-WIDTHS = (1.3, 2.4, 1.5, 1.6, 1, 1.3, 1.2, 1.1)
+WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.2, 1.1)
 HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status", "Created")
 
 visitor = enter("opportunities")

@@ -1,0 +1,200 @@
+"""What people see, in Chromium, on the real app over a small demo company."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from crm_core import access, demo, opportunities, pipeline, users
+from crm_core.database import Database, open_database
+from crm_core.slices import Slice
+
+ROOT = Path(__file__).resolve().parent.parent
+WAIT = 20_000
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Database]]:
+    """The address of a freshly started server over a small trial company, and its database."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'trial.sqlite3'}"
+    database = open_database(url)
+    demo.fill(database, opportunities=120)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--log-level", "warning"]
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"CRM_DATABASE_URL": url})
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(f"{address}/healthz", timeout=2)
+            break
+        except OSError:
+            time.sleep(0.25)
+    yield address, database
+    server.terminate()
+    server.wait(10)
+    database.dispose()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(WAIT)
+    yield context.new_page()
+    context.close()
+
+
+def visit(page: Page, address: str, path: str, person: int | None = None) -> None:
+    if person:
+        page.goto(f"{address}/trial/sign-in?person={person}&next=/healthz")
+    page.goto(address + path)
+    idle(page)
+
+
+def idle(page: Page) -> None:
+    page.wait_for_timeout(400)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
+
+
+def person(database: Database, role: str) -> int:
+    with database.read() as conn:
+        return next(row.id for row in users.people(conn) if row.role == role and row.active)
+
+
+def counted(page: Page) -> int:
+    text = page.get_by_text(re.compile(r"^[\d,]+ opportunities · ")).first.inner_text()
+    return int(text.split()[0].replace(",", ""))
+
+
+def test_a_deep_link_opened_signed_out_on_a_fresh_server_shows_no_data(company, page):
+    """E-8, the pages/ trap: it must stay the first test that reaches the server."""
+    address, database = company
+    visit(page, address, "/opportunities?status=won")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.get_by_text("OPP-").count() == 0
+
+
+def test_signing_in_from_a_deep_link_leads_back_to_the_same_slice(company, page):
+    """E-8"""
+    address, database = company
+    visit(page, address, "/opportunities?status=won&status=lost")
+    with database.read() as conn:
+        manager = next(row.name for row in users.people(conn) if row.role == "manager")
+    page.get_by_role("link", name=manager).click()
+    expect(page.get_by_text("Status: Lost or Won")).to_be_visible()
+    assert page.evaluate("location.search") == "?status=won&status=lost"
+
+
+def test_a_tile_opens_the_list_with_the_same_count(company, page):
+    address, database = company
+    visit(page, address, "/", person(database, "manager"))
+    tile = page.locator(".st-key-tile-won")
+    number = int(re.sub(r"\D", "", tile.get_by_role("link").inner_text()))
+    tile.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Opportunities")).to_be_visible()
+    idle(page)
+    assert "status=won" in page.evaluate("location.search")
+    assert "sum=won" in page.evaluate("location.search")
+    shown = page.get_by_text(re.compile(r"opportunities · won value")).first.inner_text()
+    actor = access.Actor(person(database, "manager"))
+    with database.read() as conn:
+        listed = pipeline.listing(conn, actor, Slice(status="won"))
+    assert (number, int(shown.split()[0])) == (listed.count, listed.count)
+
+
+def test_reload_back_and_forward_show_the_slice_of_the_url(company, page):
+    """E-11"""
+    address, database = company
+    visit(page, address, "/opportunities?status=won", person(database, "manager"))
+    won = counted(page)
+    page.reload()
+    idle(page)
+    assert counted(page) == won
+    page.locator('[class*="st-key-row-"] a').first.click()
+    expect(page.get_by_text("Back to the list")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Opportunities")).to_be_visible()
+    idle(page)
+    assert counted(page) == won
+    page.go_forward()
+    expect(page.get_by_text("Back to the list")).to_be_visible()
+
+
+def test_the_record_leads_back_to_the_same_slice(company, page):
+    address, database = company
+    visit(page, address, "/opportunities?status=won", person(database, "manager"))
+    page.locator('[class*="st-key-row-"] a').first.click()
+    page.get_by_role("link", name="Back to the list").click()
+    expect(page.get_by_text("Status: Won")).to_be_visible()
+    assert page.evaluate("location.search") == "?status=won"
+
+
+def test_an_unknown_value_is_named_and_matches_nothing(company, page):
+    """A3, E-12"""
+    address, database = company
+    visit(page, address, "/opportunities?status=bogus&colour=red", person(database, "manager"))
+    expect(page.get_by_text("Status “bogus” is not known here; it matches nothing.")).to_be_visible()
+    expect(page.get_by_text("“colour” in this link is not a filter; it was ignored.")).to_be_visible()
+    expect(page.get_by_text("No opportunities for this selection.")).to_be_visible()
+
+
+def test_an_engineer_who_guesses_an_id_finds_nothing(company, page):
+    """E-3"""
+    address, database = company
+    engineer = person(database, "sales_engineer")
+    with database.read() as conn:
+        everything = pipeline.listing(conn, access.Actor(person(database, "manager")), Slice(), per_page=500).rows
+        own = set(pipeline.listing(conn, access.Actor(engineer), Slice(), per_page=500).rows["id"])
+    foreign = next(i for i in everything["id"] if i not in own)
+    for wanted in (foreign, "99999999999999999999", "-1"):
+        visit(page, address, f"/opportunity?id={wanted}", engineer)
+        expect(page.get_by_text("There is no such opportunity.")).to_be_visible()
+
+
+def test_a_wrong_form_says_every_problem_beside_its_field_and_keeps_what_was_typed(company, page):
+    address, database = company
+    visit(page, address, "/new_opportunity", person(database, "sales_engineer"))
+    value = page.get_by_label("Potential value (₹) *")
+    value.fill("-5")
+    value.press("Enter")
+    idle(page)
+    page.get_by_role("button", name="Save opportunity").click()
+    idle(page)
+    for sentence in ("Customer is missing; please fill it in.", "Region is missing; please fill it in."):
+        expect(page.get_by_text(sentence)).to_be_visible()
+    expect(page.get_by_text("The amount must be zero or more.").first).to_be_visible()
+    assert page.get_by_label("Potential value (₹) *").input_value() == "-5"
+
+
+def test_an_engineer_makes_an_offer_from_the_record(company, page):
+    address, database = company
+    engineer = person(database, "sales_engineer")
+    with database.read() as conn:
+        rows = pipeline.listing(conn, access.Actor(engineer), Slice(status="open", owner=engineer)).rows
+    wanted = int(rows["id"].iloc[0])
+    visit(page, address, f"/opportunity?id={wanted}", engineer)
+    page.get_by_role("button", name="Make offer").click()
+    page.locator(f".st-key-move-{wanted}-make_offer-go button").click()
+    idle(page)
+    with database.read() as conn:
+        assert opportunities.get(conn, access.Actor(engineer), wanted).status == "offer_made"
