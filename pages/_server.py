@@ -128,6 +128,8 @@ async def lifespan(_app: object):
     import pandas  # noqa: F401
     import streamlit.elements.vega_charts  # noqa: F401
 
+    # a search text in a URL belongs in no log; the proxy in front may count requests
+    logging.getLogger("uvicorn.access").disabled = True
     try:
         database()
     except Unavailable as why:

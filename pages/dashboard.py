@@ -29,7 +29,7 @@ def tile(column, name: str, title: str, part: Slice | None, count: int, amount, 
     query = part.to_params() | ({"sum": "won"} if measure == "won_value" else {})
     with column.container(border=True, key=f"tile-{name}"):
         st.markdown(title)
-        st.markdown(f"### {plain(visitor.compact(amount))}")
+        st.subheader(plain(visitor.compact(amount)), anchor=False)
         st.caption(plain(visitor.exact(amount)))
         link(f"{count:,} opportunities", "opportunities", query)
 

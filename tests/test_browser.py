@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from crm_core import access, demo, opportunities, pipeline, users
+from crm_core import access, customers, demo, opportunities, pipeline, users
 from crm_core.database import Database, open_database
 from crm_core.slices import Slice
 
@@ -88,7 +88,7 @@ def counted(page: Page) -> int:
 
 def test_a_deep_link_opened_signed_out_on_a_fresh_server_shows_no_data(company, page):
     """E-8, the pages/ trap: it must stay the first test that reaches the server."""
-    address, database = company
+    address, _database = company
     visit(page, address, "/opportunities?status=won")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert page.get_by_text("OPP-").count() == 0
@@ -189,9 +189,11 @@ def test_a_wrong_form_says_every_problem_beside_its_field_and_keeps_what_was_typ
 def test_an_engineer_makes_an_offer_from_the_record(company, page):
     address, database = company
     engineer = person(database, "sales_engineer")
-    with database.read() as conn:
-        rows = pipeline.listing(conn, access.Actor(engineer), Slice(status="open", owner=engineer)).rows
-    wanted = int(rows["id"].iloc[0])
+    with database.write() as conn:
+        actor = access.Actor(engineer)
+        customer_id = next(iter(customers.choices(conn, actor)))
+        values = {"customer_id": customer_id, "region": "coimbatore", "product": "pump", "value": "12.5 lakh"}
+        wanted = opportunities.create(conn, actor, values)
     visit(page, address, f"/opportunity?id={wanted}", engineer)
     page.get_by_role("button", name="Make offer").click()
     page.locator(f".st-key-move-{wanted}-make_offer-go button").click()
