@@ -1,0 +1,437 @@
+"""Files from elsewhere, loaded as a mapping says: every row through the same verbs as a person's.
+
+A mapping is a small TOML file that names the files, their columns and what each column gives.
+A row that cannot be legal is reported by its line and left out. Source: decisions, “Imports”.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from crm_core import access, audit, customers, fields, lifecycle, money, opportunities, periods, preferences
+from crm_core import settings as lists
+from crm_core import users as people
+from crm_core.access import Actor
+from crm_core.database import Database
+from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound
+from crm_core.schema import LISTS, app_user, customer, opportunity
+
+LARGEST_FILE, LONGEST_FIELD = 50 * 1024 * 1024, 10_000
+_REFUSED = (Invalid, Conflict, NotFound, NotAllowed)
+_CODED = ("region", "business_unit")
+_SPEC = {"column", "text", "file", "key", "take", "words", "keywords", "default", "before", "cut"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an import did: how many of each it created, and a sentence for each row worth knowing."""
+
+    created: dict[str, int]
+    lines: list[str]
+    present: int = 0
+
+    def sentence(self) -> str:
+        """This function will sum the import up in one sentence."""
+        made = ", ".join(f"{count:,} {kind}" for kind, count in self.created.items() if count)
+        said = f"Imported {made}" if made else "Nothing new was imported"
+        there = f"; {self.present:,} opportunities were there already" if self.present else ""
+        return f"{said}{there}; {len(self.lines):,} notes on single rows."
+
+
+@dataclass(frozen=True)
+class _Row:
+    place: str
+    cells: dict[str, str]
+
+
+class _Unfit(ValueError):
+    """This row cannot be loaded; the text says why."""
+
+
+def run(database: Database, mapping: Path, folder: Path) -> Report:
+    """This function will import a folder of files as a mapping says, all in one transaction.
+
+    Rows that cannot be legal are reported and left out; rows that are there already stay as they
+    are. Raises Invalid, with nothing saved, for a wrong mapping or an unreadable file.
+    """
+    plan = _plan(mapping)
+    loaded = _Import(plan, {})
+    for name, told in plan["files"].items():
+        loaded.files[name] = list(_rows(folder, told, plan.get("spelling", {}), loaded.lines))
+    with database.write() as conn:
+        return loaded.into(conn)
+
+
+@dataclass
+class _Import:
+    plan: dict[str, Any]
+    files: dict[str, list[_Row]]
+    lines: list[str] = field(default_factory=list)
+    created: dict[str, int] = field(default_factory=dict)
+    present: int = 0
+    listed: dict[str, dict[str, str]] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    companies: dict[str, int] = field(default_factory=dict)
+    indexes: dict[tuple[str, str], dict[str, _Row]] = field(default_factory=dict)
+
+    def into(self, conn: Connection) -> Report:
+        self._claim(conn)
+        actor = self._importer(conn)
+        self._lists(conn, actor)
+        self._users(conn, actor)
+        self._customers(conn, actor)
+        self._opportunities(conn, actor)
+        if any(self.created.values()):
+            asking = access.require(conn, actor, "import")
+            audit.write(conn, actor, asking, "import", "import", self.plan["source"], None, {}, self.created)
+        return Report(self.created, self.lines, self.present)
+
+    def _claim(self, conn: Connection) -> None:
+        wanted = self.plan["currency"]
+        if conn.scalar(select(func.count()).select_from(opportunity)):
+            if preferences.currency(conn) != wanted:
+                raise Invalid(
+                    "This database already has opportunities in another currency; import into an empty one instead."
+                )
+            return
+        preferences.store(conn, "currency", wanted)
+        preferences.store(conn, "trial", "yes")
+
+    def _importer(self, conn: Connection) -> Actor:
+        query = select(app_user.c.id).where(app_user.c.role == people.ADMIN, app_user.c.active)
+        found = conn.scalar(query.order_by(app_user.c.id).limit(1))
+        if found is None:
+            found = people.first_admin(conn, self.plan["importer"])
+            self._count("users")
+        return Actor(found, "import")
+
+    def _lists(self, conn: Connection, actor: Actor) -> None:
+        for name in LISTS:
+            self.listed[name] = {fields.search_key(label): code for code, label in lists.labels(conn, name).items()}
+        for told in self.plan.get("lists", []):
+            known = self.listed[told["list"]]
+            for row in self._source(told):
+                label = self._value(told["label"], row)
+                if label and fields.search_key(label) not in known:
+                    with self._reported(conn, row, "list entry") as done:
+                        known[fields.search_key(label)] = lists.add(conn, actor, told["list"], label)
+                        done.append("list entries")
+
+    def _users(self, conn: Connection, actor: Actor) -> None:
+        known = {row.email_key: row.id for row in conn.execute(select(app_user.c.email_key, app_user.c.id))}
+        for told in self.plan.get("users", []):
+            for row in self._source(told):
+                name = self._value(told["name"], row)
+                if not name or fields.search_key(name) in self.people:
+                    continue
+                address = f"{fields.to_code(name).replace('_', '.')}@{self.plan['mail_domain']}"
+                if address not in known:
+                    with self._reported(conn, row, "user") as done:
+                        values = {"name": name, "email": address, "role": told["role"]}
+                        known[address] = people.add(conn, actor, values)
+                        done.append("users")
+                if address in known:
+                    self.people[fields.search_key(name)] = known[address]
+
+    def _customers(self, conn: Connection, actor: Actor) -> None:
+        query = select(customer.c.id, customer.c.company, customer.c.merged_into_id)
+        for found in conn.execute(query.order_by(customer.c.id)):
+            self.companies.setdefault(fields.search_key(found.company), found.merged_into_id or found.id)
+        for told in self.plan.get("customers", []):
+            seen: set[str] = set()
+            for row in self._source(told):
+                values = {name: self._value(spec, row) for name, spec in told["set"].items()}
+                key = fields.search_key(values["company"])
+                if key in seen and not told.get("repeats"):
+                    self._say(row, f"the customer “{values['company']}” is in the file twice; this row was left out.")
+                if key in self.companies or key in seen or (not key and told.get("repeats")):
+                    seen.add(key)
+                    continue
+                seen.add(key)
+                with self._reported(conn, row, "customer") as done:
+                    self.companies[key] = customers.create(conn, actor, values)
+                    done.append("customers")
+
+    def _opportunities(self, conn: Connection, actor: Actor) -> None:
+        told, seen = self.plan["opportunities"], set[str]()
+        source = self.plan["source"]
+        query = select(opportunity.c.external_ref).where(opportunity.c.external_ref.is_not(None))
+        known = set(conn.scalars(query))
+        for row in self._source(told):
+            number = fields.clean(row.cells[told["id"]])
+            ref = f"{source}:{number}"
+            if not number or number in seen:
+                why = f"its id “{number}” is in the file already" if number else "it has no id"
+                self._say(row, f"{why}; this row was left out.")
+                continue
+            seen.add(number)
+            if ref in known:
+                self.present += 1
+                continue
+            with self._reported(conn, row, "opportunity") as done:
+                self._opportunity(conn, actor, told, row, ref)
+                done.append("opportunities")
+
+    def _opportunity(self, conn: Connection, actor: Actor, told: dict[str, Any], row: _Row, ref: str) -> None:
+        notes: list[str] = []
+        values: dict[str, Any] = {}
+        for name, spec in told["set"].items():
+            values[name] = self._coded(name, spec, self._value(spec, row, notes))
+        stage = row.cells[told["stage"]["column"]].strip()
+        moves = told["stage"]["moves"].get(stage)
+        if moves is None:
+            raise _Unfit(f"the mapping has no meaning for the status “{stage}”.")
+        created = self._day(row, told["created"])
+        if created is None and "created_default" in told:
+            created = told["created_default"]
+            notes.append(f"it has no {told['created']}; {periods.day(created)} was taken as its day.")
+        if created is None:
+            raise _Unfit(f"it has no {told['created']}.")
+        made = opportunities.create(conn, actor, values, at=_noon(created), external_ref=ref)
+        for step in moves:
+            on = self._day(row, step["on"])
+            if on is None:
+                raise _Unfit(f"its status is {stage}, but it has no {step['on'].rstrip(' :')}.")
+            asked = {name: self._value(spec, row, notes) for name, spec in step.get("set", {}).items()}
+            if "reason" in asked:
+                move = lifecycle.named(step["move"])
+                ask = move.asked("reason") if move else None
+                asked["reason"] = self._code(ask.list if ask and ask.list else "", asked["reason"])
+            opportunities.move(conn, actor, made, step["move"], asked, at=_noon(on))
+        for note in notes:
+            self._say(row, note)
+
+    def _coded(self, name: str, spec: dict[str, Any], value: str) -> Any:
+        column = spec.get("column", name)
+        if name == "customer_id":
+            if not value:
+                raise _Unfit(f"it has no {column}, so there is no customer for it.")
+            return self._known(self.companies, value, "customer")
+        if name in ("owner_id", "application_engineer_id"):
+            return self._known(self.people, value, "user")
+        return self._code(name, value) if name in _CODED else value
+
+    def _code(self, name: str, label: str) -> str:
+        return str(self._known(self.listed.get(name, {}), label, name.replace("_", " ")))
+
+    @staticmethod
+    def _known(names: dict[str, Any], label: str, kind: str) -> Any:
+        found = names.get(fields.search_key(label))
+        if found is None:
+            raise _Unfit(f"there is no {kind} “{label}”.")
+        return found
+
+    def _day(self, row: _Row, column: str) -> date | None:
+        raw = row.cells[column].strip()
+        if not raw:
+            return None
+        form = self.plan["dates"][column]
+        try:
+            return datetime.strptime(raw, form).date()
+        except ValueError:
+            raise _Unfit(f"{column.rstrip(' :')} “{raw[:40]}” is not a date of the form {form}.") from None
+
+    def _value(self, spec: dict[str, Any], row: _Row, notes: list[str] | None = None) -> str:
+        value: str = spec["text"] if "text" in spec else row.cells[spec["column"]]
+        if "file" in spec and value:
+            found = self._index(spec["file"], spec["key"]).get(fields.search_key(value))
+            if found is None:
+                raise _Unfit(f"{spec['column']} “{value}” is not in {self.plan['files'][spec['file']]['name']}.")
+            value = found.cells[spec["take"]]
+        if "before" in spec:
+            value = value.partition(spec["before"])[0]
+        if "words" in spec:
+            value = spec["words"].get(value.strip(), value)
+        if "keywords" in spec:
+            folded = fields.search_key(value)
+            value = next((gives for word, gives in spec["keywords"].items() if word in folded), "")
+        value = value.strip() or spec.get("default", "")
+        if "cut" in spec and len(whole := fields.clean(value)) > spec["cut"]:
+            value = whole[: spec["cut"] - 1] + "…"
+            if notes is not None:
+                notes.append(f"{spec['column']} has {len(whole)} characters and was cut to {spec['cut']}.")
+        return value
+
+    def _index(self, name: str, key: str) -> dict[str, _Row]:
+        if (name, key) not in self.indexes:
+            self.indexes[name, key] = {fields.search_key(row.cells[key]): row for row in self.files[name]}
+        return self.indexes[name, key]
+
+    def _source(self, told: dict[str, Any]) -> list[_Row]:
+        return self.files[told["rows"]] if "rows" in told else [_Row("mapping", {})]
+
+    def _say(self, row: _Row, sentence: str) -> None:
+        self.lines.append(f"{row.place}: {sentence}")
+
+    def _count(self, kind: str) -> None:
+        self.created[kind] = self.created.get(kind, 0) + 1
+
+    def _reported(self, conn: Connection, row: _Row, kind: str) -> _Reported:
+        return _Reported(self, conn, row, kind)
+
+
+class _Reported:
+    """One row in a savepoint of its own: whole, or reported and not there at all."""
+
+    def __init__(self, loaded: _Import, conn: Connection, row: _Row, kind: str) -> None:
+        self.loaded, self.row, self.kind = loaded, row, kind
+        self.savepoint = conn.begin_nested()
+        self.done: list[str] = []
+
+    def __enter__(self) -> list[str]:
+        return self.done
+
+    def __exit__(self, kind: type[BaseException] | None, why: BaseException | None, _trace: object) -> bool:
+        if why is None:
+            self.savepoint.commit()
+            for made in self.done:
+                self.loaded._count(made)
+            return False
+        self.savepoint.rollback()
+        if not isinstance(why, (*_REFUSED, _Unfit)):
+            return False
+        self.loaded._say(self.row, f"no {self.kind} was made: {why}")
+        return True
+
+
+def _noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), periods.IST).astimezone(UTC)
+
+
+def _rows(folder: Path, told: dict[str, Any], spelling: dict[str, Any], lines: list[str]) -> Iterator[_Row]:
+    name, wanted = told["name"], told["columns"]
+    text, delimiter = _text(folder, name), told.get("delimiter", ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = next(reader, [])
+        if header != wanted:
+            hint = f" Its columns must be separated by “{delimiter}”." if len(header) == 1 and len(wanted) > 1 else ""
+            missing = [c for c in wanted if c not in header]
+            extra = [c[:60] for c in header if c not in wanted]
+            raise Invalid(
+                f"{name} line 1: the header is not the one the mapping names"
+                f" (missing: {', '.join(missing) or 'none'}; not expected: {', '.join(extra) or 'none'}).{hint}"
+            )
+        line = reader.line_num + 1
+        for cells in reader:
+            place, line = f"{name} line {line}", reader.line_num + 1
+            if any(len(cell) > LONGEST_FIELD for cell in cells):
+                raise Invalid(f"{place}: a field has more than {LONGEST_FIELD:,} characters.")
+            if not cells:
+                continue
+            if len(cells) != len(wanted):
+                lines.append(f"{place}: it has {len(cells)} fields instead of {len(wanted)}; this row was left out.")
+                continue
+            row = _Row(place, dict(zip(wanted, cells, strict=True)))
+            for column, variants in spelling.items():
+                if (written := row.cells.get(column, "")) in variants:
+                    row.cells[column] = variants[written]
+                    lines.append(f"{place}: {column} “{written}” was read as “{variants[written]}”.")
+            yield row
+    except csv.Error as why:
+        raise Invalid(f"{name} line {reader.line_num}: this is not a well-formed CSV file ({why}).") from None
+
+
+def _text(folder: Path, name: str) -> str:
+    path = folder / name
+    try:
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= LARGEST_FILE and path.is_file() and not path.is_symlink() else None
+    except OSError:
+        raise Invalid(f"{name} is not in the folder or cannot be read.") from None
+    if raw is None:
+        raise Invalid(f"{name} is larger than 50 MB or is not a plain file.")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Invalid(f"{name} line 1: the file is in UTF-16; save it as CSV UTF-8.")
+    if (at := raw.find(b"\0")) >= 0:
+        line = raw.count(b"\n", 0, at) + 1
+        raise Invalid(f"{name} line {line}: the file holds a NUL character; it is not text in UTF-8.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as why:
+        line = raw.count(b"\n", 0, why.start) + 1
+        raise Invalid(f"{name} line {line}: the file is not in UTF-8; save it as CSV UTF-8.") from None
+
+
+def _plan(mapping: Path) -> dict[str, Any]:
+    try:
+        plan = tomllib.loads(mapping.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
+        raise Invalid(f"The mapping {mapping.name} cannot be read: {why}.") from None
+    try:
+        _check(plan)
+    except (KeyError, TypeError, AttributeError) as why:
+        raise Invalid(f"The mapping {mapping.name} is not complete: {why}.") from None
+    return plan
+
+
+def _check(plan: dict[str, Any]) -> None:
+    if plan["currency"] not in money.CURRENCIES:
+        raise Invalid("The mapping's currency must be INR or empty.")
+    for needed in ("source", "importer", "mail_domain", "dates", "opportunities"):
+        plan[needed]
+    for told in plan["files"].values():
+        name = told["name"]
+        if name in ("", ".", "..") or any(c in name for c in "/\\:\0"):
+            raise Invalid(f"The mapping names the file “{name}”; only plain names inside the folder are read.")
+    made = plan["opportunities"]
+    told_columns = plan["files"][made["rows"]]["columns"]
+    _check_set(plan, made["set"], opportunities.FIELDS, told_columns)
+    for told in plan.get("customers", []):
+        told["set"]["company"]
+        _check_set(plan, told["set"], customers.FIELDS, plan["files"][told["rows"]]["columns"])
+    for told, spec in [(t, t["label"]) for t in plan.get("lists", [])] + [
+        (t, t["name"]) for t in plan.get("users", [])
+    ]:
+        _check_spec(plan, spec, plan["files"][told["rows"]]["columns"] if "rows" in told else [])
+        if "list" in told and told["list"] not in LISTS:
+            raise Invalid(f"The mapping names an unknown list, “{told['list']}”.")
+        if "name" in told:
+            told["role"]
+    days = {made["created"]}
+    for wanted in (made["id"], made["stage"]["column"], made["created"]):
+        _check_column(wanted, told_columns)
+    for moves in made["stage"]["moves"].values():
+        status = lifecycle.OPEN
+        for step in moves:
+            move = lifecycle.named(step["move"])
+            if move is None or status not in move.sources:
+                raise Invalid(f"The mapping's move “{step['move']}” is not possible from {status}.")
+            status = move.target
+            days.add(step["on"])
+            _check_set(plan, step.get("set", {}), {ask.field for ask in move.asks}, told_columns)
+    for column in days:
+        _check_column(column, told_columns)
+        if column not in plan["dates"]:
+            raise Invalid(f"The mapping must name the date format of “{column}”.")
+
+
+def _check_set(plan: dict[str, Any], told: dict[str, Any], known: Any, columns: list[str]) -> None:
+    for name, spec in told.items():
+        if name not in known:
+            raise Invalid(f"The mapping sets “{name}”, which an import cannot set; remove it.")
+        _check_spec(plan, spec, columns)
+
+
+def _check_spec(plan: dict[str, Any], spec: dict[str, Any], columns: list[str]) -> None:
+    if unknown := set(spec) - _SPEC:
+        raise Invalid(f"The mapping does not know “{sorted(unknown)[0]}”.")
+    if "text" not in spec:
+        _check_column(spec["column"], columns)
+    if "file" in spec:
+        for name in (spec["key"], spec["take"]):
+            _check_column(name, plan["files"][spec["file"]]["columns"])
+
+
+def _check_column(name: str, columns: list[str]) -> None:
+    if name not in columns:
+        raise Invalid(f"The mapping uses the column “{name}”, which its file does not have.")

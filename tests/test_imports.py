@@ -1,0 +1,242 @@
+"""Imports: what is loaded, what is reported by its line, and what is refused whole."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from crm_core import imports, preferences
+from crm_core.database import Database, open_database
+from crm_core.errors import Invalid
+from crm_core.schema import audit, customer, opportunity, transition
+
+ROOT = Path(__file__).resolve().parent.parent
+MAPPINGS = ROOT / "crm_core" / "mappings"
+MAVEN = MAPPINGS / "maven.toml"
+HEADER = "opportunity_id,sales_agent,product,account,deal_stage,engage_date,close_date,close_value"
+GOOD = "A{0},Ann Lee,GTX Pro,Acme,Won,2017-01-05,2017-02-01,4000"
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = open_database(f"sqlite:///{tmp_path / 'crm.sqlite3'}")
+    yield opened
+    opened.dispose()
+
+
+def folder(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:
+    made = tmp_path / "in"
+    made.mkdir(exist_ok=True)
+    files = {
+        "sales_pipeline.csv": [header, *rows],
+        "sales_teams.csv": ["sales_agent,manager,regional_office", "Ann Lee,Mo Das,East"],
+        "accounts.csv": [
+            "account,sector,year_established,revenue,employees,office_location,subsidiary_of",
+            "Acme,technolgy,1996,1,2,India,",
+        ],
+        "products.csv": ["product,series,sales_price", "GTX Pro,GTX,4821", "MG Special,MG,55"],
+    }
+    for name, lines in files.items():
+        (made / name).write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+    return made
+
+
+def count(database: Database, table=opportunity) -> int:
+    with database.read() as conn:
+        return conn.scalar(select(func.count()).select_from(table))
+
+
+def real(name: str) -> Path:
+    found = Path(os.environ.get("CRM_REAL_DATA") or ROOT.parent / "shared" / "data") / name
+    if not found.is_dir():
+        pytest.skip("real data not present")
+    return found
+
+
+def sums(database: Database) -> tuple[int, Decimal, Decimal]:
+    with database.read() as conn:
+        row = conn.execute(select(func.count(), func.sum(opportunity.c.value), func.sum(opportunity.c.won_value))).one()
+    return row[0], row[1], row[2]
+
+
+def test_a_small_file_with_the_real_faults(database, tmp_path):
+    rows = folder(
+        tmp_path,
+        GOOD.format(1),
+        "A2,Ann Lee,GTXPro,Acme,Lost,2017-01-05,2017-01-05,0",
+        "A3,Ann Lee,MG Special,,Won,2017-01-05,2017-02-01,55",
+        "A4,Ann Lee,MG Special,Acme,Prospecting,,,",
+        "A5,Ann Lee,MG Special,Acme,Engaging,01/05/2017,,",
+        "A6,Ann Lee,MG Special,Acme,Engaging,2017-01-05,,",
+        "A7,Ann Lee,MG Special,Acme,Engaging,2999-01-05,,",
+        "A8,Nobody,MG Special,Acme,Engaging,2017-01-05,,",
+        "A9,Ann Lee,MG Special,Acme,Won,2017-02-05,2017-02-01,55",
+        "B1,Ann Lee,MG Special,Acme,Won,2017-01-05,2017-02-01,-5",
+        "B2,Ann Lee,MG Special,Acme,Sold,2017-01-05,2017-02-01,5",
+        "B3,Ann Lee",
+        "A1,Ann Lee,MG Special,Acme,Engaging,2017-01-05,,",
+    )
+    report = imports.run(database, MAVEN, rows)
+    assert report.created["opportunities"] == 4
+    assert sums(database) == (4, Decimal(4821 * 2 + 55 * 2), Decimal(4000))
+    for line, said in {
+        3: "read as “GTX Pro”",
+        4: "no account",
+        5: "20 Oct 2016",
+        6: "not a date",
+        8: "future",
+        9: "Nobody",
+        10: "must lie between",
+        11: "zero or more",
+        12: "Sold",
+        13: "2 fields instead of 8",
+        14: "in the file already",
+    }.items():
+        assert any(f"sales_pipeline.csv line {line}: " in told and said in told for told in report.lines), line
+    assert any("accounts.csv line 2: sector “technolgy”" in told for told in report.lines)
+    with database.read() as conn:
+        assert preferences.is_trial(conn)
+        assert preferences.currency(conn) == ""
+        row = conn.execute(select(opportunity).where(opportunity.c.external_ref == "maven:A1")).one()
+        moves = conn.execute(select(transition).where(transition.c.opportunity_id == row.id)).all()
+    assert [move.move for move in moves] == ["make_offer", "win"]
+    assert all(move.recorded_at > move.at for move in moves)
+
+
+def test_running_twice_changes_nothing(database, tmp_path):
+    rows = folder(tmp_path, GOOD.format(1))
+    imports.run(database, MAVEN, rows)
+    before = [count(database, table) for table in (opportunity, customer, transition, audit)]
+    again = imports.run(database, MAVEN, rows)
+    assert not any(again.created.values())
+    assert "Nothing new" in again.sentence()
+    assert "1 opportunities were there already" in again.sentence()
+    assert [count(database, table) for table in (opportunity, customer, transition, audit)] == before
+
+
+def test_another_currency_is_refused(database, tmp_path):
+    rows = folder(tmp_path, GOOD.format(1))
+    imports.run(database, MAVEN, rows)
+    other = tmp_path / "inr.toml"
+    other.write_text(MAVEN.read_text("utf-8").replace('currency = ""', 'currency = "INR"'), "utf-8")
+    with pytest.raises(Invalid, match="another currency"):
+        imports.run(database, other, rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ((HEADER + "\r\n" + GOOD).encode("utf-16"), "line 1: the file is in UTF-16"),
+        ((HEADER + "\r\nA1,José").encode("cp1252"), "line 2: the file is not in UTF-8"),
+        (HEADER.replace(",", ";").encode(), "must be separated by"),
+        ((HEADER + "\r\nA1,\0").encode(), "line 2: the file holds a NUL"),
+        ((HEADER + ",version").encode(), "not expected: version"),
+        (HEADER.replace("account,", "").encode(), "missing: account"),
+        (b"", "line 1: the header"),
+        ((HEADER + "\r\n" + "x" * 10_001).encode(), "line 2: a field has more than 10,000"),
+        ((HEADER + '\r\nA1,"open').encode(), "not a well-formed CSV"),
+    ],
+)
+def test_j5_j7_an_unreadable_file_is_refused_whole(database, tmp_path, content, said):
+    rows = folder(tmp_path)
+    (rows / "sales_pipeline.csv").write_bytes(content)
+    with pytest.raises(Invalid, match=said) as refused:
+        imports.run(database, MAVEN, rows)
+    assert "sales_pipeline.csv" in str(refused.value)
+    assert count(database, audit) == 0
+
+
+def test_j5_a_byte_order_mark_is_accepted(database, tmp_path):
+    rows = folder(tmp_path)
+    (rows / "sales_pipeline.csv").write_bytes((HEADER + "\r\n" + GOOD.format(1)).encode("utf-8-sig"))
+    assert imports.run(database, MAVEN, rows).created["opportunities"] == 1
+
+
+def test_j6_ten_thousand_rows_three_repeated_one_bad(database, tmp_path):
+    many = [
+        f"N{n},Ann Lee,MG Special,Acme,Engaging,2017-01-05,,".replace("Engaging", "Prospecting") for n in range(9_996)
+    ]
+    many += [many[0], many[1], many[2], "BAD,Ann Lee,MG Special,Acme,Engaging,soon,,"]
+    report = imports.run(database, MAVEN, folder(tmp_path, *many))
+    assert report.created["opportunities"] == count(database) == 9_996
+    assert sorted(line.split(":")[0].split()[-1] for line in report.lines if "pipeline" in line) == [
+        "10000",
+        "10001",
+        "9998",
+        "9999",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[opportunities.set]", '[opportunities.set]\nid = { text = "7" }', "“id”"),
+        ("[opportunities.set]", '[opportunities.set]\nversion = { text = "7" }', "“version”"),
+        ("[opportunities.set]", '[opportunities.set]\nrecorded_at = { text = "x" }', "“recorded_at”"),
+        ("[opportunities.set]", '[opportunities.set]\nstatus = { text = "won" }', "“status”"),
+        ("Prospecting = []", 'Prospecting = [{ move = "win", on = "close_date" }]', "not possible from open"),
+    ],
+)
+def test_j7_a_mapping_cannot_reach_past_the_verbs(database, tmp_path, old, new, said):
+    other = tmp_path / "other.toml"
+    other.write_text(MAVEN.read_text("utf-8").replace(old, new), "utf-8")
+    with pytest.raises(Invalid, match=said):
+        imports.run(database, other, folder(tmp_path, GOOD.format(1)))
+    assert count(database, audit) == 0
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "..", "a/b.csv", "a\\\\b.csv"])
+def test_j8_a_file_name_is_never_a_path(database, tmp_path, name):
+    other = tmp_path / "other.toml"
+    other.write_text(MAVEN.read_text("utf-8").replace("sales_pipeline.csv", name), "utf-8")
+    with pytest.raises(Invalid, match="plain names"):
+        imports.run(database, other, folder(tmp_path, GOOD.format(1)))
+
+
+def test_a_file_above_the_limit_is_refused(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(imports, "LARGEST_FILE", 10)
+    with pytest.raises(Invalid, match="larger than"):
+        imports.run(database, MAVEN, folder(tmp_path))
+
+
+def expected(path: Path) -> tuple[int, Decimal, Decimal]:
+    """What the pipeline's file itself adds up to, without the deals that name no account."""
+    with (path / "products.csv").open(newline="") as file:
+        price = {row["product"]: Decimal(row["sales_price"]) for row in csv.DictReader(file)}
+    price["GTXPro"] = price["GTX Pro"]
+    with (path / "sales_pipeline.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["account"]]
+    won = sum((Decimal(row["close_value"]) for row in rows if row["deal_stage"] == "Won"), Decimal(0))
+    return len(rows), sum((price[row["product"]] for row in rows), Decimal(0)), won
+
+
+def test_the_real_pipeline_agrees_with_its_file(database):
+    path = real("maven_crm")
+    report = imports.run(database, MAVEN, path)
+    assert sums(database) == expected(path)
+    assert sum("there is no customer for it" in line for line in report.lines) == 1_425
+
+
+def test_the_real_pipeline_with_other_dates_is_the_same_once_the_mapping_says_so(database, tmp_path):
+    path, copied = real("maven_crm"), tmp_path / "us"
+    shutil.copytree(path, copied)
+    shutil.copy(path / "us_dates" / "sales_pipeline.csv", copied)
+    other = tmp_path / "us.toml"
+    other.write_text(MAVEN.read_text("utf-8").replace("%Y-%m-%d", "%m/%d/%Y"), "utf-8")
+    imports.run(database, other, copied)
+    assert sums(database) == expected(path)
+
+
+def test_the_real_tenders_leave_no_row_unexplained(database):
+    path = real("pump_valve_tenders")
+    report = imports.run(database, MAPPINGS / "tenders.toml", path)
+    with (path / "tenders.csv").open(newline="", encoding="utf-8-sig") as file:
+        rows = len(list(csv.DictReader(file)))
+    out = [line for line in report.lines if "left out" in line or "no opportunity" in line]
+    assert report.created["opportunities"] + len(out) == rows
