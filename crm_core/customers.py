@@ -166,6 +166,12 @@ def refuse_same_email(conn: Connection, key: str | None) -> None:
     )
 
 
+def likely(conn: Connection, actor: Actor, values: Mapping[str, Any]) -> dict[int, str]:
+    """This function will map customers that may be the one being entered to their name and why."""
+    person(conn, actor)
+    return similar(conn, *(str(values.get(name) or "") for name in ("email", "phone", "company")))
+
+
 def similar(conn: Connection, email: str | None, phone: str | None, company: str | None) -> dict[int, str]:
     """This function will map customers that may be the same to why: same e-mail or phone, much the same name.
 

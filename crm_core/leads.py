@@ -267,6 +267,16 @@ FILTERS = {
 }
 
 
+def choices(conn: Connection, actor: Actor, name: str) -> dict[str, str]:
+    """This function will map the values of a filter that the actor may pick (source, region, owner) to labels."""
+    asking = person(conn, actor)
+    if name != "owner":
+        return settings.labels(conn, {"source": "lead_source"}.get(name, name))
+    owning = select(lead.c.owner_id).where(leads_visible_to(asking))
+    query = select(app_user.c.id, app_user.c.name).where(app_user.c.id.in_(owning))
+    return {str(row.id): row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
+
+
 def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     clauses = []
     for name, (_label, column, parse) in FILTERS.items():

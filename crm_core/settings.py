@@ -26,6 +26,12 @@ def labels(conn: Connection, list_name: str, active_only: bool = False) -> dict[
     return {row.code: row.label for row in entries(conn, list_name) if row.active or not active_only}
 
 
+def rows(conn: Connection, actor: Actor, list_name: str) -> list[Record]:
+    """This function will read a configured list whole, retired entries too, for the settings page."""
+    require(conn, actor, "settings.change")
+    return entries(conn, list_name)
+
+
 def labels_of(conn: Connection, actor: Actor, list_name: str) -> dict[str, str]:
     """This function will map the active codes of a configured list to their labels, for a form."""
     person(conn, actor)

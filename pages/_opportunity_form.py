@@ -39,23 +39,25 @@ def inputs(
     with left:
         values["title"] = st.text_input("Title", value=present.get("title") or "", key=f"{form}-title")
         beside("title")
-        values["region"] = _choice(form, "region", "Region *", _listed(visitor, "region", present), present, beside)
+        values["region"] = choice(
+            form, "region", "Region *", listed(visitor, "region", present.get("region")), present, beside
+        )
         home = f"{form}-home-{version.id if version is not None else ''}"
         for name in ("state", "city"):
             values[name] = st.text_input(name.capitalize(), value=present.get(name) or "", key=f"{home}-{name}")
             beside(name)
-        units = _listed(visitor, "business_unit", present)
+        units = listed(visitor, "business_unit", present.get("business_unit"))
         start = dict(present) | {"business_unit": present.get("business_unit") or visitor.person.business_unit}
-        values["business_unit"] = _choice(form, "business_unit", "Business unit *", units, start, beside)
+        values["business_unit"] = choice(form, "business_unit", "Business unit *", units, start, beside)
     with right:
-        values["product"] = _choice(form, "product", "Product interest *", PRODUCTS, present, beside)
+        values["product"] = choice(form, "product", "Product interest *", PRODUCTS, present, beside)
         owners = visitor.ask(users.owners)
         start = dict(present) | {"owner_id": present.get("owner_id") or visitor.person.id}
         if start["owner_id"] not in owners:
             owners = {start["owner_id"]: present.get("owner") or visitor.person.name, **owners}
-        values["owner_id"] = _choice(form, "owner_id", "Sales engineer *", owners, start, beside)
+        values["owner_id"] = choice(form, "owner_id", "Sales engineer *", owners, start, beside)
         engineers = visitor.ask(users.engineers)
-        values["application_engineer_id"] = _choice(
+        values["application_engineer_id"] = choice(
             form, "application_engineer_id", "Application engineer", engineers, present, beside
         )
         for name, label in (("expected_close_on", "Expected close"), ("next_step_on", "Next step on")):
@@ -66,13 +68,13 @@ def inputs(
     return values
 
 
-def _listed(visitor: Visitor, name: str, present: Mapping[str, Any]) -> dict[str, str]:
+def listed(visitor: Visitor, name: str, kept: str | None) -> dict[str, str]:
+    """This function will map the active codes of a configured list to labels, and the kept one if it is retired."""
     known = visitor.ask(settings.labels_of, name)
-    kept = present.get(name)
     return known if not kept or kept in known else {**known, kept: f"{kept} (retired)"}
 
 
-def _choice(
+def choice(
     form: str,
     name: str,
     label: str,
@@ -80,6 +82,7 @@ def _choice(
     present: Mapping[str, Any],
     beside: Callable[[str], None],
 ) -> Any:
+    """This function will ask for one of some options, by its code or id, and return it, or None."""
     keys = list(options)
     start = present.get(name)
     chosen = st.selectbox(

@@ -55,13 +55,8 @@ def main() -> None:
     shown = [
         st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "dashboard")
         for name, title, icon in LISTED
-        if (HERE / f"{name}.py").exists()
     ]
-    hidden = [
-        st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden")
-        for name, title in HIDDEN
-        if (HERE / f"{name}.py").exists()
-    ]
+    hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
     st.navigation([*shown, *hidden]).run()
 
 

@@ -161,6 +161,12 @@ def done(form: str) -> None:
         st.session_state.pop(f"{kind}-{form}", None)
 
 
+def clear(form: str) -> None:
+    """This function will forget what was typed into a form, after it is saved."""
+    for key in [k for k in st.session_state if str(k).startswith(f"{form}-")]:
+        del st.session_state[key]
+
+
 def show(form: str, seen: int | None) -> None:
     """This function will remember the version that a form shows when it is opened."""
     st.session_state.setdefault(f"seen-{form}", seen)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from crm_core import customers, opportunities
 from pages._opportunity_form import amount, inputs
-from pages._ui import enter, link, param, problems, say, show, submit
+from pages._ui import clear, enter, link, param, problems, say, show, submit
 
 FORM = "new_opportunity"
 
@@ -38,8 +38,7 @@ if st.button("Save opportunity", type="primary", key=f"{FORM}-save"):
     made = submit(visitor, FORM, opportunities.create, values)
     if made is None:
         st.rerun()
-    for key in [k for k in st.session_state if str(k).startswith(f"{FORM}-")]:
-        del st.session_state[key]
+    clear(FORM)
     say("The opportunity is saved.")
     st.switch_page("opportunity.py", query_params={"id": str(made)})
 link("Back to the list", "opportunities")

@@ -6,7 +6,22 @@ from crm_core import lifecycle, offers, opportunities, periods, settings
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages._opportunity_form import amount, inputs
-from pages._ui import enter, facts, link, load, param, params, plain, problems, say, show, status, submit, timeline
+from pages._ui import (
+    clear,
+    enter,
+    facts,
+    link,
+    load,
+    param,
+    params,
+    plain,
+    problems,
+    say,
+    show,
+    status,
+    submit,
+    timeline,
+)
 
 visitor = enter("opportunity")
 way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum") if param(k)}
@@ -16,8 +31,7 @@ here = {"id": str(record.id)} | way_back
 
 def saved(form: str, said: str) -> None:
     """This function will forget a form's inputs and show the saved record."""
-    for key in [k for k in st.session_state if str(k).startswith(f"{form}-")]:
-        del st.session_state[key]
+    clear(form)
     say(said)
     st.switch_page("opportunity.py", query_params=here)
 

@@ -1,0 +1,23 @@
+"""The inputs of a customer, shared by the new form and the edit form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from crm_core import customers
+
+
+def inputs(form: str, present: Mapping[str, Any], beside: Callable[[str], None]) -> dict[str, Any]:
+    """This function will show the inputs of a customer and return what they hold."""
+    values = {}
+    columns = st.columns(2)
+    for position, (name, field) in enumerate(customers.FIELDS.items()):
+        with columns[position % 2]:
+            ask = st.text_area if name == "notes" else st.text_input
+            label = field.label + (" *" if field.required else "")
+            values[name] = ask(label, value=present.get(name) or "", key=f"{form}-{name}")
+            beside(name)
+    return values

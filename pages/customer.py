@@ -1,0 +1,81 @@
+"""One customer: its facts, the viewer's opportunities with it, its offers."""
+
+import streamlit as st
+
+from crm_core import customers, leads, offers, pipeline
+from crm_core.errors import Refusal
+from crm_core.slices import Slice
+from pages._customer_form import inputs
+from pages._ui import clear, enter, facts, link, load, param, plain, problems, say, show, status, submit
+
+visitor = enter("customer")
+record = load(visitor, customers.get, "customers", param("id"))
+
+
+def run(form: str, verb, *args) -> None:
+    """This function will run a command and show the saved customer, or its problems."""
+    if submit(visitor, form, verb, record.id, *args, seen=record.version) is None:
+        st.rerun()
+    clear(form)
+    say("Saved.")
+    st.switch_page("customer.py", query_params={"id": str(record.id)})
+
+
+def source_lead() -> None:
+    """This function will link the lead it came from, to those who may see that."""
+    try:
+        lead = visitor.ask(leads.get, record.source_lead_id)
+    except Refusal:
+        return
+    link(f"From the lead of {lead.contact}", "lead", {"id": str(lead.id)})
+
+
+link("Back to the customers", "customers", icon=":material/arrow_back:")
+st.title(plain(record.company))
+if record.merged_into_id:
+    st.warning("This customer was merged into another.")
+    link(f"Open {record.merged_into}", "customer", {"id": str(record.merged_into_id)})
+elif not record.active:
+    st.warning("This customer is inactive and cannot be chosen for new opportunities.")
+left, right = st.columns(2)
+with left.container(border=True):
+    facts([("Contact", record.contact), ("Phone", record.phone), ("E-mail", record.email)])
+with right.container(border=True):
+    facts([("GSTIN", record.gstin), ("City, state", ", ".join(filter(None, (record.city, record.state))))])
+    facts([("Notes", record.notes)])
+    if record.source_lead_id:
+        source_lead()
+
+here = Slice(customer=record.id)
+listing = visitor.ask(pipeline.listing, here, per_page=10)
+st.subheader("Opportunities", anchor=False)
+link(f"{listing.count:,} opportunities · {visitor.exact(listing.value)}", "opportunities", here.to_params())
+for row in listing.rows.itertuples(index=False):
+    with st.container(key=f"row-{row.id}", horizontal=True):
+        link(f"{row.number} {row.title or ''}".strip(), "opportunity", {"id": str(row.id)})
+        st.markdown(f"{status(row.status)} {plain(visitor.exact(row.value))}")
+if record.active and visitor.person.may("opportunity.create"):
+    link("New opportunity", "new_opportunity", {"customer": str(record.id)}, icon=":material/add:")
+st.subheader("Offers", anchor=False)
+for row in visitor.ask(offers.of_customer, record.id):
+    link(f"{row.number} · {visitor.exact(row.amount)}", "offer", {"id": str(row.id)})
+if record.active and visitor.person.may("offer.create"):
+    link("New offer", "new_offer", {"customer": str(record.id)}, icon=":material/add:")
+
+if visitor.person.may("customer.change"):
+    with st.expander("Edit", icon=":material/edit:"):
+        form = f"edit-customer-{record.id}"
+        show(form, record.version)
+        typed = inputs(form, record._mapping, problems(form, customers.FIELDS))
+        if st.button("Save changes", type="primary", key=f"{form}-save"):
+            run(form, customers.edit, typed)
+if visitor.person.may("customer.retire") and not record.merged_into_id:
+    with st.expander("Deactivate or merge"):
+        form = f"retire-customer-{record.id}"
+        problems(form)
+        if st.button("Deactivate" if record.active else "Reactivate", key=f"{form}-go"):
+            run(form, customers.deactivate if record.active else customers.reactivate)
+        others = {i: name for i, name in visitor.ask(customers.choices).items() if i != record.id}
+        into = st.selectbox("Merge into", list(others), index=None, format_func=others.get, key=f"{form}-into")
+        if st.button("Merge", key=f"{form}-merge", disabled=into is None):
+            run(form, customers.merge, into)

@@ -1,0 +1,31 @@
+"""A new lead; one that may be known already is shown before it is saved."""
+
+import streamlit as st
+
+from crm_core import leads
+from pages._lead_form import inputs
+from pages._ui import clear, enter, link, problems, say, show, submit
+
+FORM = "new_lead"
+
+visitor = enter("new_lead")
+st.title("New lead")
+if not visitor.person.may("lead.create"):
+    st.error("You may not create leads.")
+    st.stop()
+show(FORM, None)
+beside = problems(FORM, leads.FIELDS)
+values = inputs(visitor, FORM, {}, beside)
+known = visitor.ask(leads.duplicates, values)
+if known:
+    st.warning("These may be the same; look before you save.")
+    for kind, record_id, label in known:
+        link(label, kind, {"id": str(record_id)})
+if st.button("Save lead anyway" if known else "Save lead", type="primary", key=f"{FORM}-save"):
+    made = submit(visitor, FORM, leads.create, values)
+    if made is None:
+        st.rerun()
+    clear(FORM)
+    say("The lead is saved.")
+    st.switch_page("lead.py", query_params={"id": str(made)})
+link("Back to the leads", "leads")

@@ -1,0 +1,46 @@
+"""The configured lists: add, rename, retire. Old records keep showing what they had."""
+
+import streamlit as st
+
+from crm_core import settings
+from crm_core.access import DENIALS
+from crm_core.schema import LISTS
+from pages._ui import clear, enter, problems, say, show, submit
+
+visitor = enter("settings")
+st.title("Settings")
+if not visitor.person.may("settings.change"):
+    st.error(DENIALS["settings.change"])
+    st.stop()
+name = st.segmented_control("List", list(LISTS), default="region", required=True, format_func=lambda n: LISTS[n][1])
+
+
+def run(form: str, verb, *args, seen: int | None = None) -> None:
+    """This function will run a command on the list and show it again."""
+    if submit(visitor, form, verb, name, *args, seen=seen) is None:
+        st.rerun()
+    clear(form)
+    say("Saved.")
+    st.rerun()
+
+
+for row in visitor.ask(settings.rows, name):
+    form = f"list-{name}-{row.code}-{row.version}"
+    show(form, row.version)
+    with st.container(key=f"row-{name}-{row.code}"):
+        beside = problems(form, ["label"])
+        label, save, retire = st.columns((4, 1, 1), vertical_alignment="bottom")
+        text = label.text_input("Name", value=row.label, key=f"{form}-label", label_visibility="collapsed")
+        beside("label")
+        if save.button("Rename", key=f"{form}-save", disabled=text == row.label):
+            run(form, settings.rename, row.code, text, seen=row.version)
+        if retire.button("Retire" if row.active else "Offer again", key=f"{form}-retire"):
+            run(form, settings.retire if row.active else settings.restore, row.code, seen=row.version)
+form = f"list-{name}-new"
+show(form, None)
+beside = problems(form, ["label"])
+st.subheader("Add", anchor=False)
+text = st.text_input("Name of the new entry", key=f"{form}-label")
+beside("label")
+if st.button("Add", key=f"{form}-save", type="primary"):
+    run(form, settings.add, text)
