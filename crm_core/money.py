@@ -75,7 +75,8 @@ def exact(amount: Decimal | int, currency: str = "INR") -> str:
 
 def compact(amount: Decimal | int, currency: str = "INR") -> str:
     """This function will write an amount for tiles and axes: ₹1.23 Cr, ₹12.5 L, ₹84,200."""
-    steps = ((CRORE, " Cr"), (LAKH, " L")) if currency == "INR" else ((Decimal(10**6), "M"), (Decimal(10**3), "K"))
+    million = ((Decimal(10**6), "M"), (Decimal(10**3), "K"))
+    steps: tuple[tuple[Decimal, str], ...] = ((CRORE, " Cr"), (LAKH, " L")) if currency == "INR" else million
     # 0.005 of a step below it already rounds up to it, so that ₹99,99,999 reads ₹1 Cr, not ₹100 L
     for size, suffix in steps:
         if abs(amount) >= size * Decimal("0.99995"):

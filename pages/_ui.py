@@ -206,7 +206,9 @@ def status(code: str, stages: Mapping[str, lifecycle.Stage] = lifecycle.STAGE) -
 def facts(rows: Iterable[tuple[str, str | None]]) -> None:
     """This function will show a record's facts: label and value, plain text."""
     for label, value in rows:
-        st.markdown(f"<!-- -->:gray[{label}]  \n{plain(value) if value else '–'}".removeprefix("<!-- -->"))
+        with st.container(gap=None):
+            st.caption(label)
+            st.text(value or "–")
 
 
 def timeline(entries: list[audit.Entry]) -> None:
@@ -215,11 +217,15 @@ def timeline(entries: list[audit.Entry]) -> None:
     for entry in entries:
         when = periods.moment(entry.at)
         late = "" if entry.at == entry.recorded_at else f" (recorded {periods.moment(entry.recorded_at)})"
-        lines = [f"**{plain(entry.by)}** {entry.action}  :gray[{plain(when + late)} IST]"]
-        for change in entry.changes:
-            arrow = f"{plain(change.before)} → " if change.before else ""
-            lines.append(f"{plain(change.label)}: {arrow}{plain(change.after) or '–'}")
-        st.markdown("  \n".join(lines))
+        st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(when + late)} IST]")
+        lines = [
+            f"{change.label}: {change.before} → {change.after or '–'}"
+            if change.before
+            else f"{change.label}: {change.after}"
+            for change in entry.changes
+        ]
+        if lines:
+            st.text("\n".join(lines))
 
 
 def notices(visitor: Visitor, slice_: Slice, also: Iterable[str]) -> dict[str, dict[str, str]]:
