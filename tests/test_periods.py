@@ -1,0 +1,53 @@
+"""Periods: absolute codes, days in India."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_core import periods
+from crm_core.periods import Period
+
+DAYS = st.dates(date(1990, 1, 1), date(2199, 12, 30))
+
+
+@pytest.mark.parametrize(
+    ("code", "first", "last"),
+    [
+        ("2026-11-24", date(2026, 11, 24), date(2026, 11, 24)),
+        ("2026-02", date(2026, 2, 1), date(2026, 2, 28)),
+        ("2026-q3", date(2026, 7, 1), date(2026, 9, 30)),
+        ("fy2026-27", date(2026, 4, 1), date(2027, 3, 31)),
+        ("fy2026-27-q4", date(2027, 1, 1), date(2027, 3, 31)),
+        ("2026-04-01..2026-06-30", date(2026, 4, 1), date(2026, 6, 30)),
+    ],
+)
+def test_a_code_names_its_days(code: str, first: date, last: date) -> None:
+    """Half-open."""
+    assert Period(first, last + timedelta(days=1)) == periods.parse(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["", "..", "2026-13", "2026-02-30", "fy2026-28", "2026-q5", "last month", "2026-06-30..2026-06-01", "0001-01"],
+)
+def test_a_code_that_names_no_days_is_none(code: str) -> None:
+    """E-12."""
+    assert periods.parse(code) is None
+
+
+def test_the_financial_year_begins_at_midnight_in_india() -> None:
+    """31 March, 18:30 UTC is 1 April in India."""
+    found = periods.parse("fy2026-27")
+    assert found is not None
+    assert datetime(2026, 3, 31, 18, 30, tzinfo=UTC) == found.bounds()[0]
+
+
+@given(DAYS, DAYS)
+def test_a_period_survives_its_code(one: date, other: date) -> None:
+    """Shortest code, same days."""
+    period = Period(min(one, other), max(one, other) + timedelta(days=1))
+    assert period == periods.parse(period.code())
