@@ -78,11 +78,12 @@ def compact(amount: Decimal | int, currency: str = "INR") -> str:
     million = ((Decimal(10**6), "M"), (Decimal(10**3), "K"))
     steps: tuple[tuple[Decimal, str], ...] = ((CRORE, " Cr"), (LAKH, " L")) if currency == "INR" else million
     # 0.005 of a step below it already rounds up to it, so that ₹99,99,999 reads ₹1 Cr, not ₹100 L
+    whole = Decimal(amount)
     for size, suffix in steps:
-        if abs(amount) >= size * Decimal("0.99995"):
-            short = format_decimal(Decimal(amount) / size, format="#,##0.##", locale="en_IN")
+        if abs(whole) >= size * Decimal("0.99995"):
+            short = format_decimal(whole / size, format="#,##0.##", locale="en_IN")
             return CURRENCIES[currency] + short + suffix
-    return exact(Decimal(amount).quantize(Decimal(1)), currency)
+    return exact(whole.quantize(Decimal(1)), currency)
 
 
 def words(amount: Decimal) -> str:

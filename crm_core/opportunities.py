@@ -107,6 +107,7 @@ def insert_one(
             source_lead_id=source_lead_id,
             external_ref=external_ref,
             created_at=when,
+            recorded_at=clock.now(conn),
             status_at=when,
             created_by_id=asking.id,
             **read,

@@ -280,7 +280,7 @@ EFFECTS = (
         "opportunity",
         "INSERT",
         "INSERT INTO transition (opportunity_id, seq, move, from_status, to_status, at, recorded_at, by_id) "
-        "VALUES (NEW.id, 1, 'create', NULL, NEW.status, NEW.created_at, NEW.status_at, NEW.created_by_id)",
+        "VALUES (NEW.id, 1, 'create', NULL, NEW.status, NEW.created_at, coalesce(NEW.recorded_at, NEW.created_at), NEW.created_by_id)",
     ),
     Effect(
         "transition",

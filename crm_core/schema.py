@@ -295,6 +295,7 @@ opportunity = Table(
     Column("search", Folded, nullable=False, server_default=""),
     Column("created_at", Instant, nullable=False),
     _link("created_by_id", "app_user.id", nullable=False),
+    Column("recorded_at", Instant),
     Column("status_at", Instant, nullable=False),
     Column("closed_at", Instant),
     _version(),

@@ -284,6 +284,7 @@ def upgrade() -> None:
         ),
         sa.Column("created_at", crm_core.schema.Instant(), nullable=False),
         sa.Column("created_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("recorded_at", crm_core.schema.Instant(), nullable=True),
         sa.Column("status_at", crm_core.schema.Instant(), nullable=False),
         sa.Column("closed_at", crm_core.schema.Instant(), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
