@@ -1,0 +1,123 @@
+"""Lists, users, customers, offers, and the command line that looks after them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crm_core import customers, leads, offers, opportunities, settings, users
+from crm_core.__main__ import main
+from crm_core.errors import Conflict, Invalid, NotAllowed
+from tests.conftest import Office
+
+
+def test_the_command_line_makes_a_database_and_its_first_admin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    meena = ["--name", "Meena", "--email", "meena@pumps.in", "--role", "org_admin"]
+    viewer = ["--name", "Devi", "--email", "devi@pumps.in", "--role", "viewer"]
+    assert [0, 1, 0, 1, 0, 0] == [
+        main(["--url", url, "init"]),
+        main(["--url", url, "users", "add", *viewer]),
+        main(["--url", url, "users", "add", *meena]),
+        main(["--url", url, "users", "add", *viewer]),
+        main(["--url", url, "users", "add", *viewer, "--as", "meena@pumps.in"]),
+        main(["--url", url, "users", "list"]),
+    ]
+    assert "devi@pumps.in" in capsys.readouterr().out
+
+
+def test_a_retired_region_is_offered_no_more_and_old_records_keep_it(office: Office) -> None:
+    """B16, H7"""
+    old = office.opportunity()
+    office.do(settings.rename, office.meena, "region", "coimbatore", "Kovai")
+    office.do(settings.retire, office.meena, "region", "coimbatore")
+    assert office.ask(opportunities.get, office.asha, old).region_label == "Kovai"
+    assert "coimbatore" not in office.ask(settings.labels_of, office.asha, "region")
+    with pytest.raises(Invalid):
+        office.opportunity()
+    office.do(settings.restore, office.meena, "region", "coimbatore")
+    assert office.opportunity() > old
+
+
+def test_only_an_org_admin_changes_the_lists(office: Office) -> None:
+    with pytest.raises(NotAllowed):
+        office.do(settings.add, office.kavya, "region", "Salem")
+    with pytest.raises(Invalid):
+        office.do(settings.add, office.meena, "region", "coimbatore")
+    assert office.do(settings.add, office.meena, "region", "Outer Salem") == "outer_salem"
+
+
+def test_the_last_org_admin_stays(office: Office) -> None:
+    """I15"""
+    meena = office.meena.user_id
+    for verb, more in ((users.deactivate, ()), (users.change_role, ("viewer",))):
+        with pytest.raises(NotAllowed):
+            office.do(verb, office.meena, meena, *more)
+
+
+def test_a_deactivated_engineer_is_out_at_the_next_action(office: Office) -> None:
+    """A11, F7"""
+    office.do(users.deactivate, office.meena, office.asha.user_id)
+    with pytest.raises(NotAllowed):
+        office.ask(customers.choices, office.asha)
+    office.do(users.reactivate, office.meena, office.asha.user_id)
+    office.do(users.change_role, office.meena, office.asha.user_id, "viewer")
+    with pytest.raises(NotAllowed):
+        office.do(customers.create, office.asha, {"company": "Vel Mills"})
+    assert office.asha.user_id not in office.ask(users.owners, office.kavya)
+
+
+def test_merging_moves_opportunities_and_offers_and_leaves_a_trace(office: Office) -> None:
+    keep = office.customer("Vel Mills", email="a@vel.in")
+    twin = office.customer("Vel Mills Ltd")
+    won = office.at("won", customer_id=twin)
+    offer = office.offer(twin)
+    office.do(opportunities.link_offer, office.kavya, won, offer)
+    assert office.do(customers.merge, office.kavya, twin, keep) == keep
+    assert office.ask(opportunities.get, office.kavya, won).customer == "Vel Mills"
+    assert office.ask(offers.get, office.kavya, offer).customer == "Vel Mills"
+    assert office.ask(customers.get, office.kavya, twin).merged_into == "Vel Mills"
+    with pytest.raises(Invalid):
+        office.do(customers.reactivate, office.kavya, twin)
+
+
+def test_a_customers_email_cannot_be_edited_into_anothers(office: Office) -> None:
+    """C13"""
+    office.customer("Vel Mills", email="a@vel.in")
+    other = office.customer("Siva Mills")
+    with pytest.raises(Conflict) as refused:
+        office.do(customers.edit, office.asha, other, {"email": " A@VEL.in"})
+    assert "Vel Mills" in refused.value.messages[0]
+    office.do(customers.edit, office.asha, other, {"city": "Erode", "phone": "+91 98400 12345"})
+    assert "same phone" in str(office.ask(customers.likely, office.asha, {"phone": "098400 12345", "company": ""}))
+    rows, count = office.ask(customers.listing, office.asha, "siva")
+    assert (count, rows[0].city) == (1, "Erode")
+
+
+def test_an_offer_is_edited_by_those_who_may_change_its_opportunity(office: Office) -> None:
+    made = office.at("offer_made")
+    customer_id = office.ask(opportunities.get, office.asha, made).customer_id
+    offer = office.offer(customer_id)
+    office.do(offers.edit, office.asha, offer, {"amount": "2 lakh", "status": "sent", "document_url": "https://x.in/q"})
+    assert office.ask(offers.get, office.asha, offer).amount == 200_000
+    with pytest.raises(Invalid):
+        office.do(offers.edit, office.asha, offer, {"status": "", "document_url": "javascript:1"})
+    assert office.ask(offers.linkable, office.asha, customer_id) == {offer: "Q-1"}
+
+
+def test_the_leads_list_is_the_viewers_and_its_filters_match_nothing_unknown(office: Office) -> None:
+    own, _foreign = office.lead(email="a@b.in"), office.lead(owner="ravi", status="new")
+    rows, count = office.ask(
+        leads.listing, office.asha, {"status": "qualified", "q": "amman", "created": "..2199-01-01"}
+    )
+    assert (count, list(rows["id"])) == (1, [own])
+    for unknown in ({"owner": "all"}, {"created": "soon"}, {"status": "bogus"}):
+        assert office.ask(leads.listing, office.kavya, unknown)[1] == 0
+    office.do(leads.edit, office.asha, own, {"city": "Erode"}, seen=office.ask(leads.get, office.asha, own).version)
+    assert office.ask(leads.history, office.asha, own)[0].changes[0].after == "Erode"
+    assert office.ask(leads.duplicates, office.asha, {"email": "A@b.in"})[0][0] == "lead"
+    office.do(leads.disqualify, office.asha, own, {"reason": "duplicate"})
+    assert office.ask(leads.moves, office.asha, office.ask(leads.get, office.asha, own)) == []
