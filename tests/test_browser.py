@@ -200,3 +200,11 @@ def test_an_engineer_makes_an_offer_from_the_record(company, page):
     idle(page)
     with database.read() as conn:
         assert opportunities.get(conn, access.Actor(engineer), wanted).status == "offer_made"
+
+
+def test_postgresql_without_sign_in_is_not_served():
+    """I7"""
+    env = os.environ | {"CRM_DATABASE_URL": "postgresql://nobody@127.0.0.1/none"}
+    done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "no sign-in is configured" in done.stderr
