@@ -64,9 +64,22 @@ def enter(page: str) -> Visitor:
     with st.sidebar:
         st.markdown(f"**{plain(person.name)}**  \n{access.ROLE_LABELS[person.role]}")
         st.html('<a href="/trial/sign-out" target="_self">Trial: change person</a>')
+    _opened(page)
     if said := st.session_state.pop("said", None):
         st.toast(plain(said), duration="long")
     return visitor
+
+
+def _opened(page: str) -> None:
+    here = (page, param("id"))
+    if st.session_state.get("here") != here:
+        _forget_seen()
+        st.session_state["here"] = here
+
+
+def _forget_seen() -> None:
+    for key in [k for k in st.session_state if str(k).startswith(("seen-", "problems-"))]:
+        del st.session_state[key]
 
 
 def _sign_in(page: str, allowed: bool) -> None:
@@ -156,9 +169,9 @@ def submit(
 
 
 def done(form: str) -> None:
-    """This function will forget a form's token, version and problems."""
-    for kind in ("token", "seen", "problems"):
-        st.session_state.pop(f"{kind}-{form}", None)
+    """This function will forget a form's token, and the versions of all forms: what was saved is known to the person."""
+    st.session_state.pop(f"token-{form}", None)
+    _forget_seen()
 
 
 def clear(form: str) -> None:

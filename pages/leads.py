@@ -10,6 +10,7 @@ PAGE_SIZE = 25
 
 visitor = enter("leads")
 given = {name: values for name, values in params().items() if name in (*leads.FILTERS, "created", "q")}
+keep = {"sort": param("sort")}
 page = int(param("page")) if param("page").isdecimal() and len(param("page")) < 9 else 1
 
 title, new = st.columns([4, 1], vertical_alignment="bottom")
@@ -30,7 +31,7 @@ version = str(sorted((k, tuple(v)) for k, v in given.items()))
 
 def apply() -> None:
     chosen = {name: st.session_state[f"leads-{name}-{version}"] for name in leads.FILTERS}
-    go(chosen | {"q": st.session_state[f"leads-q-{version}"], "created": given.get("created")})
+    go(chosen | {"q": st.session_state[f"leads-q-{version}"], "created": given.get("created")} | keep)
 
 
 for name in params():
@@ -76,6 +77,6 @@ for row in frame.itertuples(index=False):
         cells[4].markdown(status(row.status, lifecycle.LEAD_STAGE))
         cells[5].text(periods.day(periods.in_india(row.created_at).date()))
 back, where, forward = st.columns([1, 2, 1], vertical_alignment="center")
-back.button("Previous", disabled=page <= 1, on_click=lambda: go(given | {"page": str(page - 1)}))
+back.button("Previous", disabled=page <= 1, on_click=lambda: go(given | keep | {"page": str(page - 1)}))
 where.caption(f"Page {page:,} of {pages:,}")
-forward.button("Next", disabled=page >= pages, on_click=lambda: go(given | {"page": str(page + 1)}))
+forward.button("Next", disabled=page >= pages, on_click=lambda: go(given | keep | {"page": str(page + 1)}))

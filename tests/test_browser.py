@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from crm_core import access, customers, demo, opportunities, pipeline, users
+from crm_core import access, customers, demo, leads, opportunities, pipeline, users
 from crm_core.database import Database, open_database
 from crm_core.slices import Slice
 
@@ -208,3 +208,30 @@ def test_postgresql_without_sign_in_is_not_served():
     done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "no sign-in is configured" in done.stderr
+
+
+def test_an_engineer_contacts_qualifies_and_converts_a_lead_in_one_tab(company, page):
+    """Their own change a moment ago is no conflict."""
+    address, database = company
+    engineer = person(database, "sales_engineer")
+    actor = access.Actor(engineer)
+    with database.write() as conn:
+        source = next(iter(leads.choices(conn, actor, "source")))
+        values = {"contact": "Mani", "company": "Amman Mills", "email": "mani@amman.in", "source": source}
+        wanted = leads.create(conn, actor, values | {"region": "coimbatore", "product": "pump"})
+    visit(page, address, f"/lead?id={wanted}", engineer)
+    assert page.get_by_role("button", name="Convert into a customer", exact=True).count() == 0
+    for label in ("Mark contacted", "Qualify"):
+        page.get_by_role("button", name=label, exact=True).click()
+        expect(page.get_by_role("button", name=label, exact=True)).to_have_count(0)
+        idle(page)
+    value = page.get_by_label("Potential value (₹) *")
+    value.fill("12.5 lakh")
+    value.press("Enter")
+    expect(page.get_by_text("= 12 lakh 50 thousand rupees")).to_be_visible()
+    idle(page)
+    page.get_by_role("button", name="Convert into a customer", exact=True).click()
+    expect(page.get_by_role("heading", name="Amman Mills", exact=True)).to_be_visible()
+    with database.read() as conn:
+        made = leads.get(conn, actor, wanted).converted_customer_id
+        assert pipeline.listing(conn, actor, Slice(customer=made)).value == 1_250_000
