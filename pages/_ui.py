@@ -168,6 +168,16 @@ def submit(
     return result
 
 
+def save(visitor: Visitor, form: str, verb: Callable[..., Any], *args: Any, seen: int | None = None) -> Any:
+    """This function will run a command and return its result, the form forgotten; refused, it redraws the page."""
+    result = submit(visitor, form, verb, *args, seen=seen)
+    if result is None:
+        st.rerun()
+    clear(form)
+    say("Saved.")
+    return result
+
+
 def done(form: str) -> None:
     """This function will forget a form's token, and the versions of all forms: what was saved is known to the person."""
     st.session_state.pop(f"token-{form}", None)

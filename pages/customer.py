@@ -6,7 +6,7 @@ from crm_core import customers, leads, offers, pipeline
 from crm_core.errors import Refusal
 from crm_core.slices import Slice
 from pages._customer_form import inputs
-from pages._ui import clear, enter, facts, link, load, param, plain, problems, say, show, status, submit
+from pages._ui import enter, facts, link, load, param, plain, problems, save, show, status
 
 visitor = enter("customer")
 record = load(visitor, customers.get, "customers", param("id"))
@@ -14,10 +14,7 @@ record = load(visitor, customers.get, "customers", param("id"))
 
 def run(form: str, verb, *args) -> None:
     """This function will run a command and show the saved customer, or its problems."""
-    if submit(visitor, form, verb, record.id, *args, seen=record.version) is None:
-        st.rerun()
-    clear(form)
-    say("Saved.")
+    save(visitor, form, verb, record.id, *args, seen=record.version)
     st.switch_page("customer.py", query_params={"id": str(record.id)})
 
 
@@ -72,6 +69,7 @@ if visitor.person.may("customer.change"):
 if visitor.person.may("customer.retire") and not record.merged_into_id:
     with st.expander("Deactivate or merge"):
         form = f"retire-customer-{record.id}"
+        show(form, record.version)
         problems(form)
         if st.button("Deactivate" if record.active else "Reactivate", key=f"{form}-go"):
             run(form, customers.deactivate if record.active else customers.reactivate)

@@ -6,7 +6,7 @@ from crm_core import leads, lifecycle, periods, settings
 from crm_core.schema import PRODUCTS
 from pages import _lead_form
 from pages._opportunity_form import amount, choice, inputs
-from pages._ui import clear, enter, facts, link, load, param, plain, problems, say, show, status, submit, timeline
+from pages._ui import enter, facts, link, load, param, plain, problems, save, show, status, timeline
 
 visitor = enter("lead")
 record = load(visitor, leads.get, "leads", param("id"))
@@ -15,10 +15,7 @@ VERBS = {"contact": leads.contact, "qualify": leads.qualify, "disqualify": leads
 
 def run(form: str, verb, *args) -> None:
     """This function will run a command and show the saved lead, or its problems."""
-    if submit(visitor, form, verb, record.id, *args, seen=record.version) is None:
-        st.rerun()
-    clear(form)
-    say("Saved.")
+    save(visitor, form, verb, record.id, *args, seen=record.version)
     st.switch_page("lead.py", query_params={"id": str(record.id)})
 
 
@@ -60,11 +57,7 @@ def convert_form() -> None:
         value = amount(visitor, form, "value", "Potential value (₹) *", beside)
         first = inputs(visitor, form, record._mapping, beside) | {"value": value}
     if st.button("Convert into a customer", type="primary", key=f"{form}-go"):
-        made = submit(visitor, form, leads.convert, record.id, first, seen=record.version)
-        if made is None:
-            st.rerun()
-        clear(form)
-        say("The lead is converted.")
+        made = save(visitor, form, leads.convert, record.id, first, seen=record.version)
         st.switch_page("customer.py", query_params={"id": str(made)})
 
 

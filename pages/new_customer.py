@@ -4,7 +4,7 @@ import streamlit as st
 
 from crm_core import customers
 from pages._customer_form import inputs
-from pages._ui import clear, enter, link, problems, say, show, submit
+from pages._ui import enter, link, problems, save, show
 
 FORM = "new_customer"
 
@@ -18,10 +18,6 @@ values = inputs(FORM, {}, problems(FORM, customers.FIELDS))
 for customer_id, label in visitor.ask(customers.likely, values).items():
     link(f"May be the same: {label}", "customer", {"id": str(customer_id)})
 if st.button("Save customer", type="primary", key=f"{FORM}-save"):
-    made = submit(visitor, FORM, customers.create, values)
-    if made is None:
-        st.rerun()
-    clear(FORM)
-    say("The customer is saved.")
+    made = save(visitor, FORM, customers.create, values)
     st.switch_page("customer.py", query_params={"id": str(made)})
 link("Back to the customers", "customers")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from crm_core import leads
 from pages._lead_form import inputs
-from pages._ui import clear, enter, link, problems, say, show, submit
+from pages._ui import enter, link, problems, save, show
 
 FORM = "new_lead"
 
@@ -22,10 +22,6 @@ if known:
     for kind, record_id, label in known:
         link(label, kind, {"id": str(record_id)})
 if st.button("Save lead anyway" if known else "Save lead", type="primary", key=f"{FORM}-save"):
-    made = submit(visitor, FORM, leads.create, values)
-    if made is None:
-        st.rerun()
-    clear(FORM)
-    say("The lead is saved.")
+    made = save(visitor, FORM, leads.create, values)
     st.switch_page("lead.py", query_params={"id": str(made)})
 link("Back to the leads", "leads")

@@ -6,7 +6,7 @@ from crm_core import customers, offers, opportunities
 from crm_core.errors import Refusal
 from crm_core.schema import OFFER_STATUSES
 from pages._opportunity_form import amount, choice
-from pages._ui import clear, enter, link, param, problems, say, show, submit
+from pages._ui import enter, link, param, problems, save, show
 
 FORM = "new_offer"
 
@@ -37,11 +37,7 @@ values["status"] = choice(FORM, "status", "Status", OFFER_STATUSES, start, besid
 values["document_url"] = st.text_input("Document link", key=f"{FORM}-document_url", placeholder="https://…")
 beside("document_url")
 if st.button("Save offer", type="primary", key=f"{FORM}-save"):
-    made = submit(visitor, FORM, offers.create, values)
-    if made is None:
-        st.rerun()
-    clear(FORM)
-    say("The offer is saved; link it to the opportunity when the offer is made." if origin else "The offer is saved.")
+    made = save(visitor, FORM, offers.create, values)
     page, record_id = ("opportunity.py", origin.id) if origin else ("offer.py", made)
     st.switch_page(page, query_params={"id": str(record_id)})
 link("Back to the list", "opportunities")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from crm_core import customers, opportunities
 from pages._opportunity_form import amount, inputs
-from pages._ui import clear, enter, link, param, problems, say, show, submit
+from pages._ui import enter, link, param, problems, save, show
 
 FORM = "new_opportunity"
 
@@ -35,10 +35,6 @@ values |= inputs(
 )
 values["value"] = st.session_state.get(f"{FORM}-value")
 if st.button("Save opportunity", type="primary", key=f"{FORM}-save"):
-    made = submit(visitor, FORM, opportunities.create, values)
-    if made is None:
-        st.rerun()
-    clear(FORM)
-    say("The opportunity is saved.")
+    made = save(visitor, FORM, opportunities.create, values)
     st.switch_page("opportunity.py", query_params={"id": str(made)})
 link("Back to the list", "opportunities")

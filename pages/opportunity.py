@@ -6,22 +6,7 @@ from crm_core import lifecycle, offers, opportunities, periods, settings
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages._opportunity_form import amount, inputs
-from pages._ui import (
-    clear,
-    enter,
-    facts,
-    link,
-    load,
-    param,
-    params,
-    plain,
-    problems,
-    say,
-    show,
-    status,
-    submit,
-    timeline,
-)
+from pages._ui import enter, facts, link, load, param, params, plain, problems, save, show, status, timeline
 
 visitor = enter("opportunity")
 way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum") if param(k)}
@@ -29,10 +14,9 @@ record = load(visitor, opportunities.get, "opportunities", param("id"))
 here = {"id": str(record.id)} | way_back
 
 
-def saved(form: str, said: str) -> None:
-    """This function will forget a form's inputs and show the saved record."""
-    clear(form)
-    say(said)
+def run(form: str, verb, *args) -> None:
+    """This function will run a command and show the saved record, or its problems."""
+    save(visitor, form, verb, record.id, *args, seen=record.version)
     st.switch_page("opportunity.py", query_params=here)
 
 
@@ -61,10 +45,7 @@ def move_form(move: lifecycle.Transition) -> None:
         beside = problems(form, [ask.field for ask in move.asks])
         values = {ask.field: ask_for(ask, form, beside) for ask in move.asks}
         if st.button(move.label, key=f"{form}-go", type="primary"):
-            made = submit(visitor, form, opportunities.move, record.id, move.name, values, seen=record.version)
-            if made is None:
-                st.rerun()
-            saved(form, f"Done: {move.label}.")
+            run(form, opportunities.move, move.name, values)
 
 
 def offer_form() -> None:
@@ -77,9 +58,7 @@ def offer_form() -> None:
         chosen = st.selectbox("Link an offer", list(free), index=None, format_func=free.get, key=f"{form}-offer_id")
         beside("offer_id")
         if st.button("Link", key=f"{form}-go") and chosen:
-            if submit(visitor, form, opportunities.link_offer, record.id, chosen, seen=record.version) is None:
-                st.rerun()
-            saved(form, "The offer is linked.")
+            run(form, opportunities.link_offer, chosen)
 
 
 def edit_form() -> None:
@@ -90,9 +69,7 @@ def edit_form() -> None:
     value = amount(visitor, form, "value", "Potential value (₹) *", beside, str(record.value).removesuffix(".00"))
     values = inputs(visitor, form, {**record._mapping}, beside) | {"value": value}
     if st.button("Save changes", type="primary", key=f"{form}-save"):
-        if submit(visitor, form, opportunities.edit, record.id, values, seen=record.version) is None:
-            st.rerun()
-        saved(form, "The changes are saved.")
+        run(form, opportunities.edit, values)
 
 
 link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")

@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import settings
 from crm_core.access import DENIALS
 from crm_core.schema import LISTS
-from pages._ui import clear, enter, problems, say, show, submit
+from pages._ui import enter, problems, save, show
 
 visitor = enter("settings")
 st.title("Settings")
@@ -17,10 +17,7 @@ name = st.segmented_control("List", list(LISTS), default="region", required=True
 
 def run(form: str, verb, *args, seen: int | None = None) -> None:
     """This function will run a command on the list and show it again."""
-    if submit(visitor, form, verb, name, *args, seen=seen) is None:
-        st.rerun()
-    clear(form)
-    say("Saved.")
+    save(visitor, form, verb, name, *args, seen=seen)
     st.rerun()
 
 
