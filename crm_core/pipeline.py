@@ -167,7 +167,7 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
             known = _companies(conn, values) if name == "customer" else choices(conn, actor, name)
             found[name] = {v: known[v] for v in values if v in known}
             if dimension.kind in ("range", "text"):
-                bad = slice_.malformed().get(name, [])
+                bad = set(slice_.malformed().get(name, ()))
                 found[name] = {v: v for v in values if v not in bad}
     return found
 
@@ -215,6 +215,7 @@ def _owners(conn: Connection, asking: Person) -> dict[str, str]:
 
 
 def _companies(conn: Connection, values: tuple[str, ...]) -> dict[str, str]:
-    ids = [int(v) for v in values if v not in Slice(customer=values).malformed().get("customer", [])]
+    bad = set(Slice(customer=values).malformed().get("customer", ()))
+    ids = [int(v) for v in values if v not in bad]
     query = select(customer.c.id, customer.c.company).where(sql.any_of(customer.c.id, ids))
     return {str(row.id): row.company for row in conn.execute(query)}
