@@ -154,17 +154,20 @@ def gstin(raw: Any) -> str:
     """This function will read a GSTIN and check its state, PAN and check digit."""
     written = clean(raw) if isinstance(raw, str) and len(raw) < 100 else ""
     try:
-        return str(gstin_number.validate(clean(str(raw))[:40]))
+        return str(gstin_number.validate(written))
     except ValidationError:
         raise ValueError("it is not a valid GSTIN of 15 characters; check it on the invoice.") from None
 
 
 def identity(raw: Any) -> int:
-    """This function will read a record's id: a whole number from 1, in digits only."""
+    """This function will read a record's id, also from a link: a whole number from 1, in digits only."""
+    return chosen(int(raw) if isinstance(raw, str) and _ID.fullmatch(raw) else raw)
+
+
+def chosen(raw: Any) -> int:
+    """This function will read the id of what was chosen in a form: a whole number from 1, never text."""
     if isinstance(raw, int) and not isinstance(raw, bool) and 1 <= raw <= LARGEST_ID:
         return raw
-    if isinstance(raw, str) and _ID.fullmatch(raw) and int(raw) <= LARGEST_ID:
-        return int(raw)
     raise ValueError("choose one from the list.")
 
 
