@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from crm_core import demo, preferences, users
+from crm_core import demo, logs, preferences, users
 from crm_core.database import EMBEDDED, Database, open_database
 from crm_core.errors import Refusal, Unavailable
 
@@ -26,7 +26,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 _signer = URLSafeSerializer(secrets.token_hex(32), salt="trial sign-in")
 _opening = threading.Lock()
 _open: dict[str, Database] = {}
-log = logging.getLogger("crm")
+log = logs.named("crm")
 
 
 def url() -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import tracemalloc
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from crm_core import (
     exports,
     fields,
     leads,
+    logs,
     offers,
     opportunities,
     pipeline,
@@ -293,3 +297,57 @@ def test_a_number_of_five_thousand_digits_gets_a_sentence(office: Office, digits
     if isinstance(digits, str):
         for chosen in (Slice(owner=digits), Slice(created=digits), Slice(q="opp-2026-" + digits)):
             assert 0 == office.ask(pipeline.listing, office.kavya, chosen).count
+
+
+@pytest.mark.parametrize("name", ["Amman\r\nERROR forged", "\x1b[31mAmman\x1b[0m", "Am\u2028man", "Am\ud800man"])
+def test_a_name_cannot_split_or_colour_a_log_line(
+    office: Office, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """D15: it is cleaned when it is stored, and an error that quotes it as it came is one JSON line."""
+    assert office.ask(customers.get, office.kavya, office.customer(name)).company.isprintable()
+    log = logs.named(f"crm.test.{id(capsys)}")
+    try:
+        raise ValueError(name)
+    except ValueError as why:
+        log.error("refused %s", name, exc_info=why)
+    written = capsys.readouterr().err
+    assert 1 == len(written.splitlines())
+    assert written.rstrip("\n").isascii()
+    assert written.rstrip("\n").isprintable()
+    entry = json.loads(written)
+    assert ("error", f"refused {name}") == (entry["level"], entry["said"])
+    assert name in entry["error"]
+
+
+COUNT = 100_000
+
+
+def fill(office: Office) -> None:
+    """This function will put many opportunities past the program, without its triggers."""
+    made = office.opportunity()
+    columns = "customer_id, region, business_unit, product, value_paise, owner_id, created_by_id, status_at, version"
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {COUNT - 1})"
+    with office.database.write() as conn:
+        if office.name == "sqlite":
+            for trigger in conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                conn.exec_driver_sql(f"DROP TRIGGER {trigger[0]}")
+        else:
+            conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        conn.exec_driver_sql(
+            f"INSERT INTO opportunity (id, status, created_at, search, {columns}) {numbers} "
+            f"SELECT id + i, status, created_at, 'pump ' || i, {columns} FROM opportunity, n WHERE id = {made}"
+        )
+
+
+def test_a_hundred_thousand_rows_leave_the_database_a_page_at_a_time(office: Office) -> None:
+    """K5: one page is read, whichever it is; reading all rows would take twenty times the memory."""
+    fill(office)
+    for page in (1, 2000, 4000, 9_999_999):
+        tracemalloc.start()
+        listed = office.ask(pipeline.listing, office.kavya, Slice(), page=page)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (COUNT, COUNT * Decimal(100_000), 4000) == (listed.count, listed.value, listed.pages)
+        assert (25, min(page, 4000)) == (len(listed.rows), listed.page)
+        assert peak < 5_000_000
+    assert 25 == len(office.ask(pipeline.listing, office.kavya, Slice(q="pump 99"), sort="value").rows)
