@@ -273,6 +273,7 @@ RULES = (
         "How a customer began cannot be rewritten.",
     ),
     Rule("offer", "UPDATE", _STALE, STALE),
+    Rule("offer", "UPDATE", f"NEW.id <> OLD.id {_DATED}", "How an offer began cannot be rewritten."),
 )
 
 EFFECTS = (
