@@ -9,12 +9,16 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
+from crm_core.errors import Refusal  # noqa: E402
+from pages import _forms, _ui  # noqa: E402
+
+#: page, title, icon, and the permissions of which one puts it into a person's menu
 LISTED = (
-    ("dashboard", "Dashboard", ":material/monitoring:"),
-    ("opportunities", "Opportunities", ":material/view_list:"),
-    ("leads", "Leads", ":material/person_search:"),
-    ("customers", "Customers", ":material/domain:"),
-    ("settings", "Settings", ":material/tune:"),
+    ("dashboard", "Dashboard", ":material/monitoring:", set()),
+    ("opportunities", "Opportunities", ":material/view_list:", set()),
+    ("leads", "Leads", ":material/person_search:", {"lead.see_all", "lead.see_own"}),
+    ("customers", "Customers", ":material/domain:", set()),
+    ("settings", "Settings", ":material/tune:", {"settings.change"}),
 )
 HIDDEN = (
     ("opportunity", "Opportunity"),
@@ -52,12 +56,32 @@ STYLE = """<style>
 def main() -> None:
     st.set_page_config(page_title="Pipeline", page_icon=":material/monitoring:", layout="wide")
     st.html(STYLE)
+    may = _permissions()
     shown = [
-        st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "dashboard")
-        for name, title, icon in LISTED
+        st.Page(
+            HERE / f"{name}.py",
+            title=title,
+            icon=icon,
+            url_path=name,
+            default=name == "dashboard",
+            visibility="visible" if not useful_to or may & useful_to else "hidden",
+        )
+        for name, title, icon, useful_to in LISTED
     ]
     hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
-    st.navigation([*shown, *hidden]).run()
+    page = st.navigation([*shown, *hidden])
+    top = st.container()
+    page.run()
+    with top:
+        _forms.unshown()
+
+
+def _permissions() -> frozenset[str]:
+    try:
+        visitor = _ui.known()
+    except Refusal:
+        return frozenset()
+    return visitor.person.permissions if visitor else frozenset()
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import streamlit as st
 from crm_core import lifecycle, periods, pipeline
 from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
-from pages._ui import enter, filter_bar, link, notices, params, plain, status
+from pages._filters import filter_bar, notices
+from pages._ui import enter, link, params, plain, status
 
-FILTERS = ("region", "business_unit", "owner", "product")
+FILTERS = ("region", "business_unit", "owner", "product", "created")
 BREAKDOWNS = (("region", "By region"), ("business_unit", "By business unit"), ("owner", "By sales engineer"))
 
 visitor = enter("dashboard")
@@ -126,8 +127,8 @@ def by_month(name: str, title: str, part: Slice | None, measure: str, colour: st
 
 
 st.title("Pipeline")
-filter_bar(visitor, slice_, FILTERS, {}, search=False)
-known = notices(visitor, slice_, ())
+filter_bar(visitor, slice_, pipeline.choices, FILTERS)
+known = notices(visitor, slice_, pipeline.names, ())
 st.caption(plain(slice_.sentence(known)))
 tiles()
 left, right = st.columns(2, gap="large")

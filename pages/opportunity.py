@@ -2,15 +2,16 @@
 
 import streamlit as st
 
-from crm_core import lifecycle, offers, opportunities, periods, settings
+from crm_core import lifecycle, offers, opportunities, periods, settings, users
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
-from pages._opportunity_form import amount, inputs
-from pages._ui import enter, facts, link, load, param, params, plain, problems, save, show, status, timeline
+from pages._forms import amount, choice, problems, rupees, save, show
+from pages._opportunity_form import inputs
+from pages._ui import enter, facts, link, load, param, params, plain, status, timeline
 
 visitor = enter("opportunity")
 way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum") if param(k)}
-record = load(visitor, opportunities.get, "opportunities", param("id"))
+record = load(visitor, opportunities.get, "opportunities")
 here = {"id": str(record.id)} | way_back
 
 
@@ -66,10 +67,22 @@ def edit_form() -> None:
     form = f"edit-{record.id}"
     show(form, record.version)
     beside = problems(form, opportunities.EDITABLE)
-    value = amount(visitor, form, "value", "Potential value (₹) *", beside, str(record.value).removesuffix(".00"))
+    value = amount(visitor, form, "value", "Potential value (₹) *", beside, rupees(record.value))
     values = inputs(visitor, form, {**record._mapping}, beside) | {"value": value}
     if st.button("Save changes", type="primary", key=f"{form}-save"):
         run(form, opportunities.edit, values)
+
+
+def reassign_form() -> None:
+    """This function will give the record to another owner, closed ones too."""
+    form = f"reassign-{record.id}"
+    show(form, record.version)
+    with st.popover("Reassign", icon=":material/person_add:"):
+        beside = problems(form, ["owner_id"])
+        others = {i: name for i, name in visitor.ask(users.owners).items() if i != record.owner_id}
+        owner = choice(form, "owner_id", "New sales engineer", others, {}, beside)
+        if st.button("Reassign", key=f"{form}-go", type="primary", disabled=owner is None):
+            run(form, opportunities.reassign, owner)
 
 
 link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")
@@ -106,6 +119,8 @@ if possible:
             move_form(move)
 if not record.offer_id and visitor.ask(opportunities.can_link, record):
     offer_form()
+if visitor.person.may("opportunity.reassign"):
+    reassign_form()
 if visitor.ask(opportunities.editable, record):
     with st.expander("Edit", icon=":material/edit:"):
         edit_form()

@@ -100,6 +100,7 @@ def test_signing_in_from_a_deep_link_leads_back_to_the_same_slice(company, page)
     visit(page, address, "/opportunities?status=won&status=lost")
     with database.read() as conn:
         manager = next(row.name for row in users.people(conn) if row.role == "manager")
+    page.get_by_role("link", name="Choose a person").click()
     page.get_by_role("link", name=manager).click()
     expect(page.get_by_text("Status: Lost or Won")).to_be_visible()
     assert page.evaluate("location.search") == "?status=won&status=lost"

@@ -218,7 +218,7 @@ def test_history_keeps_its_order_when_the_clock_goes_back(office: Office) -> Non
         clock.start(conn, datetime.now(UTC) - timedelta(hours=2))
         opportunities.move(conn, office.asha, made, "win", {"won_value": "1"})
     said = [e.action for e in office.ask(opportunities.history, office.asha, made)]
-    assert ["mark won", "make offer", "created it"] == said
+    assert ["marked it won", "made the offer", "created it"] == said
 
 
 def test_a_retired_region_stays_readable_but_takes_nothing_new(office: Office) -> None:
