@@ -90,7 +90,8 @@ st.title(plain(f"{record.number} · {record.customer}"))
 st.markdown(f"{status(record.status)} {plain(record.title or '')}")
 first, second, third = st.columns(3)
 with first.container(border=True):
-    facts([("Potential value", visitor.exact(record.value)), ("Won value", visitor.exact(record.won_value))])
+    won = visitor.exact(record.won_value) if record.won_value is not None else None
+    facts([("Potential value", visitor.exact(record.value)), ("Won value", won)])
     outcome = visitor.ask(settings.reasons).get(record.reason) if record.reason else None
     facts([("Reason", outcome), ("In their words", record.note)])
     facts([("Created", periods.moment(record.created_at)), ("Closed", periods.moment(record.closed_at))])
