@@ -134,13 +134,24 @@ def refused(why: Refusal) -> None:
 
 
 def load(visitor: Visitor, verb: Callable[..., Any], back: str) -> Any:
-    """This function will read the record that the URL's id names, or say that there is none and stop."""
+    """This function will read the record that the URL's id names, or say that there is none and stop.
+
+    What somebody else changed in it since it was last shown here is said: a button pressed in
+    the meantime may be gone.
+    """
     try:
-        return visitor.ask(verb, param("id"))
+        record = visitor.ask(verb, param("id"))
     except NotFound as why:
         refused(why)
         link("Back", back)
         st.stop()
+    shown = st.session_state.get("seen-record", record.version)
+    if shown != record.version:
+        kind = st.session_state["here"][0]
+        for sentence in visitor.ask(lambda conn, _: audit.changes_since(conn, kind, str(record.id), shown)):
+            st.info(plain(sentence), icon=":material/sync:")
+    st.session_state["seen-record"] = record.version
+    return record
 
 
 def require(visitor: Visitor, permission: str) -> None:
