@@ -63,7 +63,7 @@ STYLE = """<style>
 
 
 def main() -> None:
-    st.set_page_config(page_title="Pipeline", page_icon=":material/monitoring:", layout="wide")
+    st.set_page_config(page_title="Pipeline", page_icon="📈", layout="wide")
     st.html(STYLE)
     may = _permissions()
     shown = [

@@ -42,7 +42,7 @@ def move_form(move: lifecycle.Transition) -> None:
     """This function will show one move as a button, with what it asks."""
     form = f"move-{record.id}-{move.name}"
     show(form, record.version)
-    with st.popover(move.label, use_container_width=True):
+    with st.popover(move.label, key=f"popover-{record.id}-{record.version}-{move.name}", use_container_width=True):
         beside = problems(form, [ask.field for ask in move.asks])
         values = {ask.field: ask_for(ask, form, beside) for ask in move.asks}
         if st.button(move.label, key=f"{form}-go", type="primary"):
