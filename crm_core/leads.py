@@ -37,7 +37,7 @@ FIELDS = {
     "state": Field("State", fields.text(60)),
     "city": Field("City", fields.text(60)),
     "product": Field("Product interest", fields.one_of(PRODUCTS, "choose Pump or Valve.")),
-    "owner_id": Field("Owner", fields.identity, required=True),
+    "owner_id": Field("Owner", fields.chosen, required=True),
     "notes": Field("Notes", fields.text(4000, lines=True)),
 }
 SORTS = {
