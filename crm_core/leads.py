@@ -229,7 +229,8 @@ def listing(
 ) -> tuple[pd.DataFrame, int]:
     """This function will read a page of a slice of the actor's leads and how many match in all.
 
-    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first. Frame: id, contact, company, phone, email, source, region (labels), owner, status, created_at,
+    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first.
+    Frame: id, contact, company, phone, email, source, region (labels), owner, status, created_at,
     changed_at (UTC).
     """
     asking = person(conn, actor)
