@@ -21,12 +21,11 @@ ACTIONS = {
     "edit": "changed it",
     "reassign": "gave it to another owner",
     "link_offer": "linked the offer",
-    "convert": "converted it",
     "merge": "merged it",
     "deactivate": "deactivated it",
     "reactivate": "reactivated it",
     "import": "imported it",
-    **{t.name: t.label.lower() for t in (*lifecycle.TRANSITIONS, *lifecycle.LEAD_TRANSITIONS) if t.name != "convert"},
+    **{t.name: t.said for t in (*lifecycle.TRANSITIONS, *lifecycle.LEAD_TRANSITIONS)},
 }
 
 FIELD_LABELS = {
@@ -40,6 +39,7 @@ FIELD_LABELS = {
     "next_step_on": "Next step on",
     "gstin": "GSTIN",
     "email": "E-mail",
+    "label": "Name",
     "source_lead_id": "Source lead",
     "converted_customer_id": "Customer",
     "duplicate_of_customer_id": "Duplicate of",

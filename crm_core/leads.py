@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, false, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
 
-from crm_core import audit, clock, customers, fields, lifecycle, opportunities, periods, settings, sql
+from crm_core import audit, clock, customers, fields, lifecycle, opportunities, settings, slices
 from crm_core.access import (
     DENIALS,
     OWNING_ROLES,
@@ -25,6 +25,7 @@ from crm_core.commands import check_seen, command, guarded
 from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound, Problems, Sentence
 from crm_core.fields import Field
 from crm_core.schema import PRODUCTS, Record, app_user, customer, lead, lead_source, region
+from crm_core.slices import LeadSlice
 
 FIELDS = {
     "contact": Field("Contact", fields.text(120), required=True),
@@ -45,6 +46,7 @@ SORTS = {
     "company": lead.c.search,
     "status": lead.c.status,
 }
+DEFAULT_SORT = "-created"
 
 
 @command
@@ -220,19 +222,19 @@ def duplicates(
 def listing(
     conn: Connection,
     actor: Actor,
-    filters: Mapping[str, Any] | None = None,
-    sort: str = "-created",
+    slice_: LeadSlice,
+    sort: str = DEFAULT_SORT,
     page: int = 1,
     per_page: int = 25,
 ) -> tuple[pd.DataFrame, int]:
-    """This function will read a page of the actor's leads and how many match in all.
+    """This function will read a page of a slice of the actor's leads and how many match in all.
 
-    `filters`: status, source, owner, region (codes or ids, one or several), created (a period), q.
+    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first.
     Frame: id, contact, company, phone, email, source, region (labels), owner, status, created_at,
-    changed_at (UTC). A value nobody knows matches nothing.
+    changed_at (UTC).
     """
     asking = person(conn, actor)
-    where = [leads_visible_to(asking), *_conditions(filters or {})]
+    where = [leads_visible_to(asking), *slice_.conditions()]
     count = conn.scalar(select(func.count()).select_from(lead).where(*where)) or 0
     column = SORTS.get(sort.lstrip("-"), SORTS["created"])
     order = column.desc() if sort.startswith("-") or sort.lstrip("-") not in SORTS else column.asc()
@@ -259,17 +261,11 @@ def listing(
     return pd.DataFrame([tuple(r) for r in result], columns=list(result.keys()), dtype=object), count
 
 
-FILTERS = {
-    "status": ("State", lead.c.status, fields.code),
-    "source": ("Source", lead.c.source, fields.code),
-    "owner": ("Owner", lead.c.owner_id, fields.identity),
-    "region": ("Region", lead.c.region, fields.code),
-}
-
-
 def choices(conn: Connection, actor: Actor, name: str) -> dict[str, str]:
-    """This function will map the values of a filter that the actor may pick (source, region, owner) to labels."""
+    """This function will map the values of a dimension that the actor may pick to their labels."""
     asking = person(conn, actor)
+    if name == "status":
+        return {stage.code: stage.label for stage in lifecycle.LEAD_STAGES}
     if name != "owner":
         return settings.labels(conn, {"source": "lead_source"}.get(name, name))
     owning = select(lead.c.owner_id).where(leads_visible_to(asking))
@@ -277,28 +273,9 @@ def choices(conn: Connection, actor: Actor, name: str) -> dict[str, str]:
     return {str(row.id): row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
 
 
-def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    clauses = []
-    for name, (_label, column, parse) in FILTERS.items():
-        if raw := _many(filters.get(name)):
-            parsed = []
-            for value in raw:
-                try:
-                    parsed.append(parse(value))
-                except ValueError:
-                    continue
-            clauses.append(sql.any_of(column, parsed))
-    if raw := _many(filters.get("created")):
-        found = [p.bounds() for p in map(periods.parse, raw) if p]
-        clauses.append(or_(false(), *(sql.between(lead.c.created_at, *bounds) for bounds in found)))
-    for text in _many(filters.get("q")):
-        if key := fields.search_key(text[:200]):
-            clauses.append(sql.holds(lead.c.search, key))
-    return clauses
-
-
-def _many(given: Any) -> list[str]:
-    return [] if given is None else [str(given)] if isinstance(given, str | int) else [str(v) for v in given]
+def names(conn: Connection, actor: Actor, slice_: LeadSlice) -> dict[str, dict[str, str]]:
+    """This function will map the values in a slice, those that are known, to their labels, by dimension."""
+    return slices.named(slice_, lambda name: choices(conn, actor, name))
 
 
 def _move(conn: Connection, actor: Actor, lead_id: int, name: str, raw: Mapping[str, Any], seen: int | None) -> int:

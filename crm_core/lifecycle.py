@@ -41,10 +41,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Transition:
-    """A legal move: from any of `sources` to `target`, with what it `asks`, by whom it may be made."""
+    """A legal move: from any of `sources` to `target`, with what it `asks`, by whom it may be made.
+
+    `label` is on its button, `said` in the timeline.
+    """
 
     name: str
     label: str
+    said: str
     sources: tuple[str, ...]
     target: str
     asks: tuple[Ask, ...] = ()
@@ -77,12 +81,15 @@ _OFFER = Ask("offer_id", "Linked offer", required=False)
 _NOTE = Ask("note", "In your own words", required=False)
 
 TRANSITIONS = (
-    Transition("make_offer", "Make offer", (OPEN,), OFFER_MADE, (_OFFER,)),
-    Transition("win", "Mark won", (OFFER_MADE,), WON, (Ask("won_value", "Won value (₹)"), _OFFER)),
-    Transition("lose", "Mark lost", PIPELINE, LOST, (Ask("reason", "Loss reason", list="lost_reason"), _NOTE)),
+    Transition("make_offer", "Make offer", "made the offer", (OPEN,), OFFER_MADE, (_OFFER,)),
+    Transition("win", "Mark won", "marked it won", (OFFER_MADE,), WON, (Ask("won_value", "Won value (₹)"), _OFFER)),
+    Transition(
+        "lose", "Mark lost", "marked it lost", PIPELINE, LOST, (Ask("reason", "Loss reason", list="lost_reason"), _NOTE)
+    ),
     Transition(
         "reject",
         "Mark rejected",
+        "marked it rejected",
         PIPELINE,
         REJECTED,
         (Ask("reason", "Rejection reason", list="rejected_reason"), _NOTE),
@@ -90,6 +97,7 @@ TRANSITIONS = (
     Transition(
         "reopen",
         "Reopen",
+        "reopened it",
         CLOSED,
         OPEN,
         (Ask("note", "Why it is reopened"),),
@@ -115,12 +123,13 @@ LEAD_STAGE = {stage.code: stage for stage in LEAD_STAGES}
 _LEAD_OPEN = tuple(stage.code for stage in LEAD_STAGES if not stage.closed)
 
 LEAD_TRANSITIONS = (
-    Transition("contact", "Mark contacted", (NEW,), CONTACTED, permission="lead.change"),
-    Transition("qualify", "Qualify", (NEW, CONTACTED), QUALIFIED, permission="lead.change"),
-    Transition("convert", "Convert", (QUALIFIED,), CONVERTED, permission="customer.create"),
+    Transition("contact", "Mark contacted", "marked it contacted", (NEW,), CONTACTED, permission="lead.change"),
+    Transition("qualify", "Qualify", "qualified it", (NEW, CONTACTED), QUALIFIED, permission="lead.change"),
+    Transition("convert", "Convert", "converted it", (QUALIFIED,), CONVERTED, permission="customer.create"),
     Transition(
         "disqualify",
         "Disqualify",
+        "disqualified it",
         _LEAD_OPEN,
         DISQUALIFIED,
         (Ask("reason", "Reason", list="disqualify_reason"), _NOTE),

@@ -81,6 +81,17 @@ def get(conn: Connection, actor: Actor, offer_id: int) -> Record:
     return row
 
 
+def history(conn: Connection, actor: Actor, offer_id: int) -> list[audit.Entry]:
+    """This function will tell an offer's timeline, newest first."""
+    return audit.timeline(conn, "offer", get(conn, actor, offer_id).id)
+
+
+def editable(conn: Connection, actor: Actor, row: Record) -> bool:
+    """This function will tell whether the actor may edit the offer."""
+    asking = person(conn, actor)
+    return asking.may("offer.create") and _may_change(conn, asking, row)
+
+
 def of_customer(conn: Connection, actor: Actor, customer_id: int) -> list[Record]:
     """This function will read the offers of a customer that the actor may see, newest first."""
     asking = person(conn, actor)

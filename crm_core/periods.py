@@ -36,14 +36,18 @@ class Period:
         after = min((d for d in (self.after, other.after) if d), default=None)
         return None if first and after and first >= after else Period(first, after)
 
+    @property
+    def last(self) -> date | None:
+        """The last day inside."""
+        return self.after - timedelta(days=1) if self.after else None
+
     def code(self) -> str:
         """This function will name the period for a URL, the shortest code that means the same."""
         if self.first and self.after:
             for code in (f"{self.first:%Y-%m}", financial_year(self.first), f"{self.first}"):
                 if parse(code) == self:
                     return code
-        last = self.after - timedelta(days=1) if self.after else None
-        return f"{self.first or ''}..{last or ''}"
+        return f"{self.first or ''}..{self.last or ''}"
 
 
 def parse(code: str) -> Period | None:
@@ -90,7 +94,7 @@ def label(code: str) -> str:
         return f"{match[1]} Q{match[2]} (calendar)"
     if re.fullmatch(r"\d{4}-\d\d", code):
         return f"{period.first:%b %Y}"
-    last = period.after - timedelta(days=1) if period.after else None
+    last = period.last
     if period.first == last:
         return day(period.first)
     if not period.first:
@@ -107,6 +111,11 @@ def financial_year(when: date) -> str:
 def midnight(when: date) -> datetime:
     """This function will give the UTC instant at which a day begins in India."""
     return datetime.combine(when, time(), IST).astimezone(UTC)
+
+
+def today() -> date:
+    """This function will give the present day in India, for a page; a command asks its transaction's clock."""
+    return in_india(datetime.now(UTC)).date()
 
 
 def in_india(at: datetime) -> datetime:

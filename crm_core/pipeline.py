@@ -6,7 +6,6 @@ and its list cannot disagree because they are the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from crm_core import lifecycle, settings, sql
+from crm_core import customers, lifecycle, settings, slices, sql
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region
 from crm_core.slices import DIMENSIONS, Slice, group
@@ -94,6 +93,12 @@ def listing(
     return Listing(frame(conn, query), count, value, won_value, page, pages)
 
 
+def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
+    """This function will read the ids of a slice in the actor's scope, to do something with all of them."""
+    query = select(opportunity.c.id).where(*_within(person(conn, actor), slice_))
+    return list(conn.scalars(query.order_by(opportunity.c.id)))
+
+
 def rows_query(where: list[ColumnElement[bool]], sort: str) -> Any:
     """This function will build the select of a listing's rows; shared with the export."""
     name = sort.removeprefix("-")
@@ -146,7 +151,7 @@ def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[
 def choices(conn: Connection, actor: Actor, dimension: str) -> dict[str, str]:
     """This function will map the values of a dimension that the actor may pick to their labels.
 
-    Owners are those of opportunities the actor may see; a customer is found by `customers.choices`.
+    Owners are those of opportunities the actor may see; customers are the active ones.
     """
     if dimension == "status":
         return {stage.code: stage.label for stage in lifecycle.STAGES}
@@ -156,30 +161,18 @@ def choices(conn: Connection, actor: Actor, dimension: str) -> dict[str, str]:
         return settings.labels(conn, dimension)
     if dimension == "owner":
         return _owners(conn, person(conn, actor))
+    if dimension == "customer":
+        return {str(i): label for i, label in customers.choices(conn, actor).items()}
     return {}
 
 
 def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, str]]:
     """This function will map the values in a slice, those that are known, to their labels, by dimension."""
-    found = {}
-    for name, dimension in DIMENSIONS.items():
-        if values := getattr(slice_, name):
-            known = _companies(conn, values) if name == "customer" else choices(conn, actor, name)
-            found[name] = {v: known[v] for v in values if v in known}
-            if dimension.kind in ("range", "text"):
-                bad = set(slice_.malformed().get(name, ()))
-                found[name] = {v: v for v in values if v not in bad}
-    return found
 
+    def labels_of(name: str) -> dict[str, str]:
+        return _companies(conn, slice_.customer) if name == "customer" else choices(conn, actor, name)
 
-def unknown_values(slice_: Slice, known: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """This function will say which of a slice's values nobody knows (`known` from `names`), a sentence each."""
-    return [
-        f"{dimension.label} “{value}” is not known here; it matches nothing."
-        for name, dimension in DIMENSIONS.items()
-        for value in getattr(slice_, name)
-        if value not in known.get(name, {})
-    ]
+    return slices.named(slice_, labels_of)
 
 
 def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:

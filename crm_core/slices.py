@@ -1,4 +1,4 @@
-"""Slice: any filter of opportunities that a URL can name.
+"""Slice: any filter of opportunities that a URL can name; LeadSlice: the same of leads.
 
 Its fields are the filter dimensions. URL, tiles, charts, filter bar, list and export all speak
 it. Values of one key are alternatives; different keys narrow each other. A value nobody knows
@@ -8,15 +8,15 @@ is kept and matches nothing, so that a stale link never shows more than it names
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from crm_core import fields as parsers
 from crm_core import periods, sql
-from crm_core.schema import customer, opportunity
+from crm_core.schema import customer, lead, opportunity
 
 Values = tuple[str, ...]
 LONGEST_TEXT = 200
@@ -24,75 +24,80 @@ LONGEST_TEXT = 200
 
 @dataclass(frozen=True)
 class Dimension:
-    """One way to filter: its label, its column and how its values are read (code, id, range, text)."""
+    """One way to filter: its label, its column, how its values are read (code, id, range, text), how a text matches."""
 
     label: str
     column: ColumnElement[Any]
     kind: str
+    matches: Callable[[str], ColumnElement[bool]]
 
 
-def _dimension(label: str, column: ColumnElement[Any], kind: str) -> Any:
-    return field(default=(), metadata={"dimension": Dimension(label, column, kind)})
+def _dimension(
+    label: str, column: ColumnElement[Any], kind: str, matches: Callable[[str], ColumnElement[bool]] | None = None
+) -> Any:
+    found = matches or (lambda text: sql.holds(column, text))
+    return field(default=(), metadata={"dimension": Dimension(label, column, kind, found)})
 
 
 @dataclass(frozen=True)
-class Slice:
-    """A frozen filter. Each field takes a value, several, or none: `Slice(status="open", owner=3)`."""
+class Filter:
+    """What every frozen filter can do; the fields of a kind of it are its dimensions.
 
-    status: Values = _dimension("Status", opportunity.c.status, "code")
-    business_unit: Values = _dimension("Business unit", opportunity.c.business_unit, "code")
-    region: Values = _dimension("Region", opportunity.c.region, "code")
-    owner: Values = _dimension("Sales engineer", opportunity.c.owner_id, "id")
-    customer: Values = _dimension("Customer", opportunity.c.customer_id, "id")
-    product: Values = _dimension("Product", opportunity.c.product, "code")
-    created: Values = _dimension("Created", opportunity.c.created_at, "range")
-    closed: Values = _dimension("Closed", opportunity.c.closed_at, "range")
-    q: Values = _dimension("Search", opportunity.c.search, "text")
+    Each field takes a value, several, or none: `Slice(status="open", owner=3)`.
+    """
+
+    EVERYTHING: ClassVar[str] = "All"
+
+    @classmethod
+    def dimensions(cls) -> dict[str, Dimension]:
+        """This function will give the dimensions by name, in the order in which a URL has them."""
+        return {f.name: f.metadata["dimension"] for f in fields(cls)}
 
     def __post_init__(self) -> None:
-        for name, dimension in DIMENSIONS.items():
+        for name, dimension in self.dimensions().items():
             object.__setattr__(self, name, _tidy(getattr(self, name), dimension.kind))
 
     @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Slice:
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
         """This function will read a slice from a URL's parameters: name → value or list of values.
 
         Streamlit's query parameters work as they are. Keys that are no dimension are ignored
         (`unknown_keys` names them).
         """
         get_all: Any = getattr(params, "get_all", params.get)
-        return cls(**{name: get_all(name) for name in DIMENSIONS if name in params})
+        return cls(**{name: get_all(name) for name in cls.dimensions() if name in params})
 
     def to_params(self) -> dict[str, list[str]]:
         """This function will write the slice as a URL's parameters, in one canonical order."""
-        return {name: list(getattr(self, name)) for name in DIMENSIONS if getattr(self, name)}
+        return {name: list(getattr(self, name)) for name in self.dimensions() if getattr(self, name)}
 
-    def but(self, **changes: Any) -> Slice:
+    def but(self, **changes: Any) -> Self:
         """This function will give this slice with some dimensions set anew (None clears one)."""
         return replace(self, **changes)
 
-    def narrowed(self, **keys: Any) -> Slice | None:
+    def narrowed(self, **keys: Any) -> Self | None:
         """This function will give the part of this slice that has these keys, or None where it is empty.
 
         It is what a bar, a tile or a segment opens: a month inside a chosen quarter stays within it.
         """
-        narrow = self
+        narrow, dimensions = self, self.dimensions()
         for name, key in keys.items():
-            wanted, chosen = _tidy(key, DIMENSIONS[name].kind), getattr(narrow, name)
-            both = _common(chosen, wanted, DIMENSIONS[name].kind) if chosen else wanted
+            kind = dimensions[name].kind
+            wanted, chosen = _tidy(key, kind), getattr(narrow, name)
+            both = _common(chosen, wanted, kind) if chosen else wanted
             if not both:
                 return None
             narrow = narrow.but(**{name: both})
         return narrow
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """This function will give the clauses on `opportunity` that all must hold."""
-        return [_condition(d, values) for name, d in DIMENSIONS.items() if (values := getattr(self, name))]
+        """This function will give the clauses that all must hold."""
+        return [_condition(d, values) for name, d in self.dimensions().items() if (values := getattr(self, name))]
 
     def malformed(self) -> dict[str, list[str]]:
         """This function will name the values that cannot exist: dimension → values as given."""
         found = {}
-        for name, dimension in DIMENSIONS.items():
+        for name, dimension in self.dimensions().items():
             bad = [v for v in getattr(self, name) if _parsed(dimension.kind, v) is None]
             if bad:
                 found[name] = bad
@@ -101,20 +106,73 @@ class Slice:
     def sentence(self, labels: Mapping[str, Mapping[str, str]] | None = None) -> str:
         """This function will say the slice in words, with `labels` by dimension and value."""
         parts = []
-        for name, dimension in DIMENSIONS.items():
+        for name, dimension in self.dimensions().items():
             if values := getattr(self, name):
                 known = (labels or {}).get(name, {})
                 said = [periods.label(v) if dimension.kind == "range" else known.get(v, v or "(empty)") for v in values]
                 parts.append(f"{dimension.label}: {' or '.join(said)}")
-        return "; ".join(parts) or "All opportunities"
+        return "; ".join(parts) or self.EVERYTHING
 
 
-DIMENSIONS: dict[str, Dimension] = {f.name: f.metadata["dimension"] for f in fields(Slice)}
+@dataclass(frozen=True)
+class Slice(Filter):
+    """A frozen filter of opportunities."""
+
+    EVERYTHING: ClassVar[str] = "All opportunities"
+    status: Values = _dimension("Status", opportunity.c.status, "code")
+    business_unit: Values = _dimension("Business unit", opportunity.c.business_unit, "code")
+    region: Values = _dimension("Region", opportunity.c.region, "code")
+    owner: Values = _dimension("Sales engineer", opportunity.c.owner_id, "id")
+    customer: Values = _dimension("Customer", opportunity.c.customer_id, "id")
+    product: Values = _dimension("Product", opportunity.c.product, "code")
+    created: Values = _dimension("Created", opportunity.c.created_at, "range")
+    closed: Values = _dimension("Closed", opportunity.c.closed_at, "range")
+    q: Values = _dimension("Search", opportunity.c.search, "text", lambda text: _matches(text))
 
 
-def unknown_keys(params: Iterable[str], also: Iterable[str] = ()) -> list[str]:
+@dataclass(frozen=True)
+class LeadSlice(Filter):
+    """A frozen filter of leads."""
+
+    EVERYTHING: ClassVar[str] = "All leads"
+    status: Values = _dimension("State", lead.c.status, "code")
+    source: Values = _dimension("Source", lead.c.source, "code")
+    owner: Values = _dimension("Owner", lead.c.owner_id, "id")
+    region: Values = _dimension("Region", lead.c.region, "code")
+    created: Values = _dimension("Created", lead.c.created_at, "range")
+    q: Values = _dimension("Search", lead.c.search, "text")
+
+
+DIMENSIONS = Slice.dimensions()
+
+
+def named(slice_: Filter, labels_of: Callable[[str], Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """This function will map the values in a slice that are known to their labels, by dimension.
+
+    `labels_of` gives the labels of all values of a dimension that is no range and no text.
+    """
+    found, malformed = {}, slice_.malformed()
+    for name, dimension in slice_.dimensions().items():
+        if values := getattr(slice_, name):
+            free, bad = dimension.kind in ("range", "text"), set(malformed.get(name, ()))
+            known = {v: v for v in values if v not in bad} if free else labels_of(name)
+            found[name] = {v: known[v] for v in values if v in known}
+    return found
+
+
+def unknown_values(slice_: Filter, known: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """This function will say which of a slice's values nobody knows (`known` from `named`), a sentence each."""
+    return [
+        f"{dimension.label} “{value}” is not known here; it matches nothing."
+        for name, dimension in slice_.dimensions().items()
+        for value in getattr(slice_, name)
+        if value not in known.get(name, {})
+    ]
+
+
+def unknown_keys(params: Iterable[str], slice_: Filter, also: Iterable[str] = ()) -> list[str]:
     """This function will name the parameters that filter nothing, but for those the page knows itself."""
-    known = {*DIMENSIONS, *also}
+    known = {*slice_.dimensions(), *also}
     return sorted({str(key) for key in params if key not in known})
 
 
@@ -159,7 +217,7 @@ def _condition(dimension: Dimension, values: Values) -> ColumnElement[bool]:
     if dimension.kind == "range":
         return or_(*(sql.between(dimension.column, *period.bounds()) for period in parsed))
     if dimension.kind == "text":
-        return or_(*(_matches(text) for text in parsed))
+        return or_(*(dimension.matches(text) for text in parsed))
     return sql.any_of(dimension.column, parsed)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from crm_core import users
 from crm_core.schema import PRODUCTS
-from pages._opportunity_form import choice, listed
+from pages._forms import choice, listed
 from pages._ui import Visitor
 
 

@@ -7,23 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from crm_core import money, settings, users
+from crm_core import users
 from crm_core.schema import PRODUCTS
+from pages._forms import choice, listed
 from pages._ui import Visitor
-
-
-def amount(
-    visitor: Visitor, form: str, field: str, label: str, beside: Callable[[str], None], default: str = ""
-) -> str:
-    """This function will ask for an amount and say it in words, so that a lakh is not taken for a crore."""
-    text = st.text_input(label, value=default, key=f"{form}-{field}", placeholder="12,50,000 or 12.5 lakh or 1.2 cr")
-    beside(field)
-    if text:
-        try:
-            st.caption(f"= {money.words(money.parse(text))}")
-        except ValueError as why:
-            st.markdown(f":red[:material/error: {why}]")
-    return text
 
 
 def inputs(
@@ -66,32 +53,3 @@ def inputs(
         values["next_step"] = st.text_input("Next step", value=present.get("next_step") or "", key=f"{form}-next_step")
         beside("next_step")
     return values
-
-
-def listed(visitor: Visitor, name: str, kept: str | None) -> dict[str, str]:
-    """This function will map the active codes of a configured list to labels, and the kept one if it is retired."""
-    known = visitor.ask(settings.labels_of, name)
-    return known if not kept or kept in known else {**known, kept: f"{kept} (retired)"}
-
-
-def choice(
-    form: str,
-    name: str,
-    label: str,
-    options: Mapping[Any, str],
-    present: Mapping[str, Any],
-    beside: Callable[[str], None],
-) -> Any:
-    """This function will ask for one of some options, by its code or id, and return it, or None."""
-    keys = list(options)
-    start = present.get(name)
-    chosen = st.selectbox(
-        label,
-        keys,
-        index=keys.index(start) if start in keys else None,
-        format_func=lambda key: options[key],
-        key=f"{form}-{name}",
-        placeholder="Choose",
-    )
-    beside(name)
-    return chosen

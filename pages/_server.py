@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import gc
+import html
 import logging
 import os
 import secrets
 import sys
 import threading
 from contextlib import asynccontextmanager
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from crm_core import demo, logs, preferences, users
+from crm_core import access, demo, logs, preferences, users
 from crm_core.database import EMBEDDED, Database, open_database
 from crm_core.errors import Refusal, Unavailable
 
@@ -27,6 +28,12 @@ _signer = URLSafeSerializer(secrets.token_hex(32), salt="trial sign-in")
 _opening = threading.Lock()
 _open: dict[str, Database] = {}
 log = logs.named("crm")
+PEOPLE_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>
+:root {color-scheme: light dark} body {font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 8vh auto; padding: 0 1rem}
+h2 {font-size: 1rem; margin: 1.2rem 0 .2rem} ul {display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; margin: 0; list-style: none}
+</style><h1>Choose a person</h1><p>A trial: this page exists only on a trial database, on this machine.</p>
+<!-- people --></html>"""
 
 
 def url() -> str:
@@ -78,11 +85,6 @@ def trial_allowed(host: str) -> bool:
         return preferences.is_trial(conn)
 
 
-def next_path(page: str, params: dict[str, list[str]]) -> str:
-    """This function will write the address to come back to after signing in."""
-    return f"/{page}" + (f"?{urlencode(params, doseq=True)}" if params else "")
-
-
 def _safe(path: str) -> str:
     ok = path[:1] == "/" and path[1:2] not in ("/", "\\") and "\\" not in path and len(path) <= 4000
     return path if ok and all(ord(c) >= 32 for c in path) else "/"
@@ -95,16 +97,35 @@ def _local(request: Request) -> bool:
 
 
 def _sign_in(request: Request) -> Response:
-    person = request.query_params.get("person", "")
-    if not _local(request) or not person.isdecimal():
+    if not _local(request):
         return JSONResponse({"detail": "The trial sign-in exists only on a trial database on this machine."}, 403)
+    person = request.query_params.get("person", "")
+    if not person.isdecimal():
+        came_from = urlsplit(request.headers.get("referer", ""))
+        path = "/" if came_from.path.startswith("/trial/") else came_from.path
+        return HTMLResponse(_people(_safe(f"{path or '/'}?{came_from.query}")))
     answer = RedirectResponse(_safe(request.query_params.get("next", "/")), 303)
     answer.set_cookie(COOKIE, _signer.dumps(int(person)), httponly=True, samesite="lax")
     return answer
 
 
+def _people(back: str) -> str:
+    """The page on which a trial's visitor chooses a person; it writes a cookie, which a script cannot."""
+    with database().read() as conn:
+        active = [row for row in users.people(conn) if row.active]
+    parts = []
+    for role, label in access.ROLE_LABELS.items():
+        links = "".join(
+            f'<li><a href="?{html.escape(urlencode({"person": row.id, "next": back}))}">{html.escape(row.name)}</a></li>'
+            for row in active
+            if row.role == role
+        )
+        parts.append(f"<h2>{label}</h2><ul>{links}</ul>" if links else "")
+    return PEOPLE_PAGE.replace("<!-- people -->", "".join(parts))
+
+
 def _sign_out(_request: Request) -> Response:
-    answer = RedirectResponse("/", 303)
+    answer = RedirectResponse("/trial/sign-in", 303)
     answer.delete_cookie(COOKIE)
     return answer
 

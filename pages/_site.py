@@ -9,12 +9,16 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
+from crm_core.errors import Refusal  # noqa: E402
+from pages import _forms, _ui  # noqa: E402
+
+#: page, title, icon, and the permissions of which one puts it into a person's menu
 LISTED = (
-    ("dashboard", "Dashboard", ":material/monitoring:"),
-    ("opportunities", "Opportunities", ":material/view_list:"),
-    ("leads", "Leads", ":material/person_search:"),
-    ("customers", "Customers", ":material/domain:"),
-    ("settings", "Settings", ":material/tune:"),
+    ("dashboard", "Dashboard", ":material/monitoring:", set()),
+    ("opportunities", "Opportunities", ":material/view_list:", set()),
+    ("leads", "Leads", ":material/person_search:", {"lead.see_all", "lead.see_own"}),
+    ("customers", "Customers", ":material/domain:", set()),
+    ("settings", "Settings", ":material/tune:", {"settings.change"}),
 )
 HIDDEN = (
     ("opportunity", "Opportunity"),
@@ -32,6 +36,8 @@ STYLE = """<style>
 [class*="st-key-tile-"] :has([data-testid="stPageLink-NavLink"]),
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {position: static !important}
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"]::after {content: ""; position: absolute; inset: 0}
+[class*="st-key-tile-"] h3 {font-size: 1.3rem; padding: .2rem 0; white-space: nowrap}
+[class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {padding-left: 0; padding-right: 0}
 [class*="st-key-tile-"]:hover {background: color-mix(in srgb, currentColor 4%, transparent)}
 [class*="st-key-tile-"]:focus-within {outline: 2px solid #2563a8}
 [class*="st-key-row-"] {border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); padding: .15rem 0}
@@ -39,25 +45,52 @@ STYLE = """<style>
 [class*="st-key-num-"] {text-align: right; font-variant-numeric: tabular-nums}
 [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
 [data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
-[data-testid="stPageLink-NavLink"] p {color: #2563a8; font-weight: 500}
-@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p {color: #8ab8ea}}
-@media (max-width: 640px) {[class*="st-key-head-"] {display: none} [class*="st-key-num-"] {text-align: left}
+[class*="st-key-row-"] [data-testid="stText"], [class*="st-key-row-"] p {font-size: .875rem; line-height: 1.4}
+[data-testid="stPageLink-NavLink"] p {color: #2563a8; font-weight: 500; white-space: normal; overflow: visible}
+[data-testid="stPageLink-NavLink"] {height: auto}
+[data-testid="stSidebarUserContent"] a {color: #2563a8}
+[class*="st-key-fact-"] {flex-wrap: nowrap}
+[class*="st-key-fact-"] [data-testid="stText"] {font-size: .9rem}
+@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p,
+ [data-testid="stSidebarUserContent"] a {color: #8ab8ea}}
+@media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none} [class*="st-key-num-"] {text-align: left}
  [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
- [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .1rem .5rem}
- [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"] {
+ [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
+ [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"],
+ .st-key-tiles [data-testid="stColumn"] {
   min-width: 45% !important; flex: 1 1 45% !important}}
 </style>"""
 
 
 def main() -> None:
-    st.set_page_config(page_title="Pipeline", page_icon=":material/monitoring:", layout="wide")
+    st.set_page_config(page_title="Pipeline", page_icon="📈", layout="wide")
     st.html(STYLE)
+    may = _permissions()
     shown = [
-        st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "dashboard")
-        for name, title, icon in LISTED
+        st.Page(
+            HERE / f"{name}.py",
+            title=title,
+            icon=icon,
+            url_path=name,
+            default=name == "dashboard",
+            visibility="visible" if not useful_to or may & useful_to else "hidden",
+        )
+        for name, title, icon, useful_to in LISTED
     ]
     hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
-    st.navigation([*shown, *hidden]).run()
+    page = st.navigation([*shown, *hidden])
+    top = st.container()
+    page.run()
+    with top:
+        _forms.unshown()
+
+
+def _permissions() -> frozenset[str]:
+    try:
+        visitor = _ui.known()
+    except Refusal:
+        return frozenset()
+    return visitor.person.permissions if visitor else frozenset()
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import streamlit as st
 
 from crm_core import customers, leads, offers, pipeline
 from crm_core.errors import Refusal
+from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
-from pages._ui import enter, facts, link, load, param, plain, problems, save, show, status
+from pages._forms import problems, save, show
+from pages._ui import counted, enter, facts, link, load, param, plain, status
 
 visitor = enter("customer")
-record = load(visitor, customers.get, "customers", param("id"))
+record = load(visitor, customers.get, "customers")
 
 
 def run(form: str, verb, *args) -> None:
@@ -27,7 +29,7 @@ def source_lead() -> None:
     link(f"From the lead of {lead.contact}", "lead", {"id": str(lead.id)})
 
 
-link("Back to the customers", "customers", icon=":material/arrow_back:")
+link("Back to the customers", "customers", {"q": param("q"), "page": param("page")}, icon=":material/arrow_back:")
 st.title(plain(record.company))
 if record.merged_into_id:
     st.warning("This customer was merged into another.")
@@ -46,16 +48,24 @@ with right.container(border=True):
 here = Slice(customer=record.id)
 listing = visitor.ask(pipeline.listing, here, per_page=10)
 st.subheader("Opportunities", anchor=False)
-link(f"{listing.count:,} opportunities · {visitor.exact(listing.value)}", "opportunities", here.to_params())
+link(f"{counted(listing.count)} · {visitor.exact(listing.value)}", "opportunities", here.to_params())
 for row in listing.rows.itertuples(index=False):
-    with st.container(key=f"row-{row.id}", horizontal=True):
-        link(f"{row.number} {row.title or ''}".strip(), "opportunity", {"id": str(row.id)})
-        st.markdown(f"{status(row.status)} {plain(visitor.exact(row.value))}")
+    with st.container(key=f"row-{row.id}"):
+        name, value, stage = st.columns((3, 1.2, 1.2), gap="small")
+        with name:
+            link(f"{row.number} {row.title or ''}".strip(), "opportunity", {"id": str(row.id)})
+        value.text(visitor.exact(row.value))
+        stage.markdown(status(row.status))
 if record.active and visitor.person.may("opportunity.create"):
     link("New opportunity", "new_opportunity", {"customer": str(record.id)}, icon=":material/add:")
 st.subheader("Offers", anchor=False)
 for row in visitor.ask(offers.of_customer, record.id):
-    link(f"{row.number} · {visitor.exact(row.amount)}", "offer", {"id": str(row.id)})
+    with st.container(key=f"row-offer-{row.id}"):
+        name, value, stage = st.columns((3, 1.2, 1.2), gap="small")
+        with name:
+            link(row.number, "offer", {"id": str(row.id)})
+        value.text(visitor.exact(row.amount))
+        stage.text(OFFER_STATUSES[row.status])
 if record.active and visitor.person.may("offer.create"):
     link("New offer", "new_offer", {"customer": str(record.id)}, icon=":material/add:")
 
@@ -67,13 +77,20 @@ if visitor.person.may("customer.change"):
         if st.button("Save changes", type="primary", key=f"{form}-save"):
             run(form, customers.edit, typed)
 if visitor.person.may("customer.retire") and not record.merged_into_id:
-    with st.expander("Deactivate or merge"):
-        form = f"retire-customer-{record.id}"
-        show(form, record.version)
-        problems(form)
-        if st.button("Deactivate" if record.active else "Reactivate", key=f"{form}-go"):
+    activate, merge, _space = st.columns([1, 1, 2])
+    form = f"retire-customer-{record.id}"
+    show(form, record.version)
+    problems(form)
+    with activate:
+        if st.button("Deactivate" if record.active else "Reactivate", key=f"{form}-go", width="stretch"):
             run(form, customers.deactivate if record.active else customers.reactivate)
+    with merge.popover("Merge into another customer", width="stretch"):
         others = {i: name for i, name in visitor.ask(customers.choices).items() if i != record.id}
         into = st.selectbox("Merge into", list(others), index=None, format_func=others.get, key=f"{form}-into")
-        if st.button("Merge", key=f"{form}-merge", disabled=into is None):
+        if into:
+            st.warning(
+                f"All its opportunities and offers go to {plain(others[into])}, and {plain(record.company)} "
+                "is closed for good. This cannot be undone."
+            )
+        if st.button("Merge for good", key=f"{form}-merge", type="primary", disabled=into is None):
             run(form, customers.merge, into)

@@ -6,9 +6,10 @@ import streamlit as st
 from crm_core import lifecycle, periods, pipeline
 from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
-from pages._ui import enter, filter_bar, link, notices, params, plain, status
+from pages._filters import filter_bar, notices
+from pages._ui import counted, enter, link, params, plain, status
 
-FILTERS = ("region", "business_unit", "owner", "product")
+FILTERS = ("region", "business_unit", "owner", "product", "created")
 BREAKDOWNS = (("region", "By region"), ("business_unit", "By business unit"), ("owner", "By sales engineer"))
 
 visitor = enter("dashboard")
@@ -31,14 +32,14 @@ def tile(column, name: str, title: str, part: Slice | None, count: int, amount, 
         st.markdown(title)
         st.subheader(plain(visitor.compact(amount)), anchor=False)
         st.caption(plain(visitor.exact(amount)))
-        link(f"{count:,} opportunities", "opportunities", query)
+        link(counted(count), "opportunities", query)
 
 
 def tiles() -> None:
     """This function will show a tile for each status and one for the open pipeline."""
     by_status = visitor.ask(pipeline.totals, slice_, by="status").set_index("status")
     shown = [s for s in lifecycle.STAGES if not slice_.status or s.code in slice_.status]
-    cells = st.columns(len(shown) + 1)
+    cells = st.container(key="tiles").columns(len(shown) + 1)
     stock = by_status[by_status.index.isin(lifecycle.PIPELINE)]
     part = slice_.narrowed(status=lifecycle.PIPELINE)
     tile(cells[0], "pipeline", "**Open pipeline**", part, int(stock["count"].sum()), sum(stock["value"]))
@@ -126,8 +127,8 @@ def by_month(name: str, title: str, part: Slice | None, measure: str, colour: st
 
 
 st.title("Pipeline")
-filter_bar(visitor, slice_, FILTERS, {}, search=False)
-known = notices(visitor, slice_, ())
+filter_bar(visitor, slice_, pipeline.choices, FILTERS)
+known = notices(visitor, slice_, pipeline.names, ())
 st.caption(plain(slice_.sentence(known)))
 tiles()
 left, right = st.columns(2, gap="large")

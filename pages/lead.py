@@ -4,19 +4,22 @@ import streamlit as st
 
 from crm_core import leads, lifecycle, periods, settings
 from crm_core.schema import PRODUCTS
+from crm_core.slices import LeadSlice
 from pages import _lead_form
-from pages._opportunity_form import amount, choice, inputs
-from pages._ui import enter, facts, link, load, param, plain, problems, save, show, status, timeline
+from pages._forms import amount, choice, problems, save, show
+from pages._opportunity_form import inputs
+from pages._ui import enter, facts, link, load, param, params, plain, status, timeline
 
 visitor = enter("lead")
-record = load(visitor, leads.get, "leads", param("id"))
+record = load(visitor, leads.get, "leads")
+way_back = LeadSlice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page")}
 VERBS = {"contact": leads.contact, "qualify": leads.qualify, "disqualify": leads.disqualify}
 
 
 def run(form: str, verb, *args) -> None:
     """This function will run a command and show the saved lead, or its problems."""
     save(visitor, form, verb, record.id, *args, seen=record.version)
-    st.switch_page("lead.py", query_params={"id": str(record.id)})
+    st.switch_page("lead.py", query_params={"id": str(record.id)} | {k: v for k, v in way_back.items() if v})
 
 
 def move_form(move: lifecycle.Transition) -> None:
@@ -61,7 +64,7 @@ def convert_form() -> None:
         st.switch_page("customer.py", query_params={"id": str(made)})
 
 
-link("Back to the leads", "leads", icon=":material/arrow_back:")
+link("Back to the leads", "leads", way_back, icon=":material/arrow_back:")
 st.title(plain(f"{record.contact} · {record.company}"))
 st.markdown(status(record.status, lifecycle.LEAD_STAGE))
 if record.converted_customer_id:

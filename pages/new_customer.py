@@ -4,15 +4,14 @@ import streamlit as st
 
 from crm_core import customers
 from pages._customer_form import inputs
-from pages._ui import enter, link, problems, save, show
+from pages._forms import problems, save, show
+from pages._ui import enter, link, require
 
 FORM = "new_customer"
 
 visitor = enter("new_customer")
 st.title("New customer")
-if not visitor.person.may("customer.create"):
-    st.error("You may not create customers.")
-    st.stop()
+require(visitor, "customer.create")
 show(FORM, None)
 values = inputs(FORM, {}, problems(FORM, customers.FIELDS))
 for customer_id, label in visitor.ask(customers.likely, values).items():

@@ -3,16 +3,15 @@
 import streamlit as st
 
 from crm_core import leads
+from pages._forms import problems, save, show
 from pages._lead_form import inputs
-from pages._ui import enter, link, problems, save, show
+from pages._ui import enter, link, require
 
 FORM = "new_lead"
 
 visitor = enter("new_lead")
 st.title("New lead")
-if not visitor.person.may("lead.create"):
-    st.error("You may not create leads.")
-    st.stop()
+require(visitor, "lead.create")
 show(FORM, None)
 beside = problems(FORM, leads.FIELDS)
 values = inputs(visitor, FORM, {}, beside)

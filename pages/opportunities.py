@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from crm_core import exports, periods, pipeline
+from crm_core import exports, opportunities, periods, pipeline, users
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages import _server
-from pages._ui import enter, filter_bar, go, link, notices, param, params, plain, status
+from pages._filters import filter_bar, notices, order, page_number, pager
+from pages._forms import choice, problems, save
+from pages._ui import counted, enter, link, param, params, plain, status
 
 VIEW = ("sort", "page", "sum")
 SORT_LABELS = {
@@ -24,7 +26,6 @@ HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Pro
 visitor = enter("opportunities")
 slice_ = Slice.from_params(params())
 sort = param("sort") if param("sort") in SORT_LABELS else pipeline.DEFAULT_SORT
-page = int(param("page")) if param("page").isdecimal() and len(param("page")) < 9 else 1
 keep = {"sort": param("sort"), "sum": param("sum")}
 
 title, new = st.columns([4, 1], vertical_alignment="bottom")
@@ -32,17 +33,9 @@ title.title("Opportunities")
 if visitor.person.may("opportunity.create"):
     with new:
         link("New opportunity", "new_opportunity", icon=":material/add:")
-filter_bar(visitor, slice_, ("status", "business_unit", "region", "owner", "product"), keep, search=True)
-known = notices(visitor, slice_, VIEW)
-listing = visitor.ask(pipeline.listing, slice_, sort, page)
-
-
-def resort() -> None:
-    go(slice_.to_params() | keep | {"sort": st.session_state[f"sort-{sort}"]})
-
-
-def turn(to: int) -> None:
-    go(slice_.to_params() | keep | {"page": str(to)})
+filter_bar(visitor, slice_, pipeline.choices, ("q", "status", "region", "business_unit", "owner"), keep)
+known = notices(visitor, slice_, pipeline.names, VIEW)
+listing = visitor.ask(pipeline.listing, slice_, sort, page_number())
 
 
 def row(item) -> None:
@@ -61,41 +54,58 @@ def row(item) -> None:
         cells[7].text(periods.day(periods.in_india(item.created_at).date()))
 
 
+def reassign_form() -> None:
+    """This function will give some of this page, or all of the slice, to another owner."""
+    form = "reassign-many"
+    with st.popover("Reassign", icon=":material/person_add:"):
+        beside = problems(form, ["owner_id"])
+        everything = st.checkbox(f"All {listing.count:,} of this selection", key=f"{form}-all")
+        names = {item.id: f"{item.number} · {item.customer}" for item in listing.rows.itertuples(index=False)}
+        ticked = st.multiselect(
+            "Or some of this page", list(names), format_func=names.get, key=f"{form}-some", disabled=everything
+        )
+        owner = choice(form, "owner_id", "New sales engineer", visitor.ask(users.owners), {}, beside)
+        ready = owner is not None and (everything or ticked)
+        if st.button("Reassign", key=f"{form}-go", type="primary", disabled=not ready):
+            save(
+                visitor,
+                form,
+                opportunities.reassign,
+                visitor.ask(pipeline.ids, slice_) if everything else ticked,
+                owner,
+            )
+            st.rerun()
+
+
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
-figures, order = st.columns([3, 1], vertical_alignment="bottom")
+figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
 if param("sum") == "won":
-    figures.markdown(f"**{listing.count:,}** opportunities · won value **{plain(visitor.exact(listing.won_value))}**")
+    figures.markdown(f"{counted(listing.count)} · won value **{plain(visitor.exact(listing.won_value))}**")
 else:
     figures.markdown(
-        f"**{listing.count:,}** opportunities · potential value **{plain(visitor.exact(listing.value))}** · "
+        f"{counted(listing.count)} · potential value **{plain(visitor.exact(listing.value))}** · "
         f"won value {plain(visitor.exact(listing.won_value))}"
     )
-order.selectbox(
-    "Order",
-    list(SORT_LABELS),
-    index=list(SORT_LABELS).index(sort),
-    format_func=SORT_LABELS.get,
-    key=f"sort-{sort}",
-    on_change=resort,
-    label_visibility="collapsed",
-)
+with ordering:
+    order(SORT_LABELS, sort, slice_.to_params() | keep)
 if not listing.count:
     st.info("No opportunities for this selection.")
-else:
-    with st.container(key="head-list"):
-        for cell, heading in zip(st.columns(WIDTHS, gap="small"), HEADINGS, strict=True):
-            cell.caption(heading)
-    for item in listing.rows.itertuples(index=False):
-        row(item)
-    back, where, forward, export = st.columns([1, 2, 1, 1.4], vertical_alignment="center")
-    back.button("Previous", disabled=listing.page <= 1, on_click=turn, args=(listing.page - 1,))
-    where.caption(f"Page {listing.page:,} of {listing.pages:,}")
-    forward.button("Next", disabled=listing.page >= listing.pages, on_click=turn, args=(listing.page + 1,))
+    st.stop()
+with st.container(key="head-list"):
+    for cell, heading in zip(st.columns(WIDTHS, gap="small"), HEADINGS, strict=True):
+        cell.caption(heading)
+for item in listing.rows.itertuples(index=False):
+    row(item)
+pager(listing.page, listing.pages, slice_.to_params() | keep)
+with st.container(horizontal=True):
     if visitor.person.may("export"):
-        export.download_button(
+        st.download_button(
             "Export CSV",
             data=lambda: _server.database().submit(exports.as_csv, visitor.actor, slice_, sort),
             file_name="opportunities.csv",
             mime="text/csv",
+            icon=":material/download:",
             on_click="ignore",
         )
+    if visitor.person.may("opportunity.reassign"):
+        reassign_form()

@@ -2,15 +2,16 @@
 
 import streamlit as st
 
-from crm_core import lifecycle, offers, opportunities, periods, settings
+from crm_core import lifecycle, offers, opportunities, periods, settings, users
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
-from pages._opportunity_form import amount, inputs
-from pages._ui import enter, facts, link, load, param, params, plain, problems, save, show, status, timeline
+from pages._forms import amount, choice, problems, rupees, save, show
+from pages._opportunity_form import inputs
+from pages._ui import enter, facts, link, load, param, params, plain, status, timeline
 
 visitor = enter("opportunity")
 way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum") if param(k)}
-record = load(visitor, opportunities.get, "opportunities", param("id"))
+record = load(visitor, opportunities.get, "opportunities")
 here = {"id": str(record.id)} | way_back
 
 
@@ -41,7 +42,7 @@ def move_form(move: lifecycle.Transition) -> None:
     """This function will show one move as a button, with what it asks."""
     form = f"move-{record.id}-{move.name}"
     show(form, record.version)
-    with st.popover(move.label, use_container_width=True):
+    with st.popover(move.label, key=f"popover-{record.id}-{record.version}-{move.name}", use_container_width=True):
         beside = problems(form, [ask.field for ask in move.asks])
         values = {ask.field: ask_for(ask, form, beside) for ask in move.asks}
         if st.button(move.label, key=f"{form}-go", type="primary"):
@@ -66,10 +67,22 @@ def edit_form() -> None:
     form = f"edit-{record.id}"
     show(form, record.version)
     beside = problems(form, opportunities.EDITABLE)
-    value = amount(visitor, form, "value", "Potential value (₹) *", beside, str(record.value).removesuffix(".00"))
+    value = amount(visitor, form, "value", "Potential value (₹) *", beside, rupees(record.value))
     values = inputs(visitor, form, {**record._mapping}, beside) | {"value": value}
     if st.button("Save changes", type="primary", key=f"{form}-save"):
         run(form, opportunities.edit, values)
+
+
+def reassign_form() -> None:
+    """This function will give the record to another owner, closed ones too."""
+    form = f"reassign-{record.id}"
+    show(form, record.version)
+    with st.popover("Reassign", icon=":material/person_add:"):
+        beside = problems(form, ["owner_id"])
+        others = {i: name for i, name in visitor.ask(users.owners).items() if i != record.owner_id}
+        owner = choice(form, "owner_id", "New sales engineer", others, {}, beside)
+        if st.button("Reassign", key=f"{form}-go", type="primary", disabled=owner is None):
+            run(form, opportunities.reassign, owner)
 
 
 link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")
@@ -77,7 +90,8 @@ st.title(plain(f"{record.number} · {record.customer}"))
 st.markdown(f"{status(record.status)} {plain(record.title or '')}")
 first, second, third = st.columns(3)
 with first.container(border=True):
-    facts([("Potential value", visitor.exact(record.value)), ("Won value", visitor.exact(record.won_value))])
+    won = visitor.exact(record.won_value) if record.won_value is not None else None
+    facts([("Potential value", visitor.exact(record.value)), ("Won value", won)])
     outcome = visitor.ask(settings.reasons).get(record.reason) if record.reason else None
     facts([("Reason", outcome), ("In their words", record.note)])
     facts([("Created", periods.moment(record.created_at)), ("Closed", periods.moment(record.closed_at))])
@@ -106,6 +120,8 @@ if possible:
             move_form(move)
 if not record.offer_id and visitor.ask(opportunities.can_link, record):
     offer_form()
+if visitor.person.may("opportunity.reassign"):
+    reassign_form()
 if visitor.ask(opportunities.editable, record):
     with st.expander("Edit", icon=":material/edit:"):
         edit_form()

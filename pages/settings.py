@@ -3,15 +3,13 @@
 import streamlit as st
 
 from crm_core import settings
-from crm_core.access import DENIALS
 from crm_core.schema import LISTS
-from pages._ui import enter, problems, save, show
+from pages._forms import problems, save, show
+from pages._ui import enter, require
 
 visitor = enter("settings")
 st.title("Settings")
-if not visitor.person.may("settings.change"):
-    st.error(DENIALS["settings.change"])
-    st.stop()
+require(visitor, "settings.change")
 name = st.segmented_control("List", list(LISTS), default="region", required=True, format_func=lambda n: LISTS[n][1])
 
 
@@ -22,17 +20,16 @@ def run(form: str, verb, *args, seen: int | None = None) -> None:
 
 
 for row in visitor.ask(settings.rows, name):
-    form = f"list-{name}-{row.code}-{row.version}"
+    form = f"list-{name}-{row.code}"
     show(form, row.version)
-    with st.container(key=f"row-{name}-{row.code}"):
-        beside = problems(form, ["label"])
-        label, save, retire = st.columns((4, 1, 1), vertical_alignment="bottom")
-        text = label.text_input("Name", value=row.label, key=f"{form}-label", label_visibility="collapsed")
-        beside("label")
-        if save.button("Rename", key=f"{form}-save", disabled=text == row.label):
+    beside = problems(form, ["label"])
+    with st.container(key=f"row-{name}-{row.code}", horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Name", value=row.label, key=f"{form}-label", label_visibility="collapsed")
+        if st.button("Rename", key=f"{form}-save", disabled=text == row.label):
             run(form, settings.rename, row.code, text, seen=row.version)
-        if retire.button("Retire" if row.active else "Offer again", key=f"{form}-retire"):
+        if st.button("Retire" if row.active else "Offer again", key=f"{form}-retire"):
             run(form, settings.retire if row.active else settings.restore, row.code, seen=row.version)
+    beside("label")
 form = f"list-{name}-new"
 show(form, None)
 beside = problems(form, ["label"])

@@ -21,6 +21,8 @@ from crm_core import customers, leads, offers, opportunities, settings, users
 from crm_core.access import Actor
 from crm_core.database import Database, open_database
 
+pytest_plugins = ("tests.browser",)  # the fixtures of the browser's tests
+
 LISTS = {
     "region": ("Coimbatore", "Outer Chennai", "Retired"),
     "business_unit": ("Water", "Process"),

@@ -4,86 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-from crm_core import access, customers, demo, leads, opportunities, pipeline, users
-from crm_core.database import Database, open_database
+from crm_core import access, customers, leads, opportunities, pipeline, users
 from crm_core.slices import Slice
-
-ROOT = Path(__file__).resolve().parent.parent
-WAIT = 20_000
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Database]]:
-    """The address of a freshly started server over a small trial company, and its database."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'trial.sqlite3'}"
-    database = open_database(url)
-    demo.fill(database, opportunities=120)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--log-level", "warning"]
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"CRM_DATABASE_URL": url})
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"{address}/healthz", timeout=2)
-            break
-        except OSError:
-            time.sleep(0.25)
-    yield address, database
-    server.terminate()
-    server.wait(10)
-    database.dispose()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(WAIT)
-    yield context.new_page()
-    context.close()
-
-
-def visit(page: Page, address: str, path: str, person: int | None = None) -> None:
-    if person:
-        page.goto(f"{address}/trial/sign-in?person={person}&next=/healthz")
-    page.goto(address + path)
-    idle(page)
-
-
-def idle(page: Page) -> None:
-    page.wait_for_timeout(400)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
-
-
-def person(database: Database, role: str) -> int:
-    with database.read() as conn:
-        return next(row.id for row in users.people(conn) if row.role == role and row.active)
-
-
-def counted(page: Page) -> int:
-    text = page.get_by_text(re.compile(r"^[\d,]+ opportunities · ")).first.inner_text()
-    return int(text.split()[0].replace(",", ""))
+from tests.browser import ROOT, counted, idle, person, visit
 
 
 def test_a_deep_link_opened_signed_out_on_a_fresh_server_shows_no_data(company, page):
@@ -100,6 +28,7 @@ def test_signing_in_from_a_deep_link_leads_back_to_the_same_slice(company, page)
     visit(page, address, "/opportunities?status=won&status=lost")
     with database.read() as conn:
         manager = next(row.name for row in users.people(conn) if row.role == "manager")
+    page.get_by_role("link", name="Choose a person").click()
     page.get_by_role("link", name=manager).click()
     expect(page.get_by_text("Status: Lost or Won")).to_be_visible()
     assert page.evaluate("location.search") == "?status=won&status=lost"

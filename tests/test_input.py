@@ -29,7 +29,7 @@ from crm_core import (
 )
 from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound, Refusal
 from crm_core.schema import Instant, metadata
-from crm_core.slices import Slice
+from crm_core.slices import LeadSlice, Slice
 from tests.conftest import Office
 
 #: entity → its module, the fields that people may change, and a short way to make one
@@ -113,7 +113,7 @@ def test_a_search_for_strange_characters_is_no_error(office: Office) -> None:
     wanted = {"\0": 1, "\ud800": 1, "\u202e": 1, "am\ud800man": 1, "ammann": 0, "🙂": 0, "x" * 10_000_000: 0}
     for q, found in wanted.items():
         assert found == office.ask(pipeline.listing, office.kavya, Slice(q=q)).count
-        assert found == office.ask(leads.listing, office.kavya, {"q": q})[1]
+        assert found == office.ask(leads.listing, office.kavya, LeadSlice(q=q))[1]
         assert found == office.ask(customers.listing, office.kavya, q)[1]
 
 
@@ -229,7 +229,7 @@ def test_a_search_text_is_taken_literally(office: Office, q: str) -> None:
         office.opportunity(title=company)
         office.lead(company=company)
     assert 2 == office.ask(pipeline.listing, office.kavya, Slice(q=q)).count
-    assert 1 == office.ask(leads.listing, office.kavya, {"q": q})[1]
+    assert 1 == office.ask(leads.listing, office.kavya, LeadSlice(q=q))[1]
     assert [marked] == [row.company for row in office.ask(customers.listing, office.kavya, q)[0]]
     assert [marked] == list(office.ask(customers.choices, office.kavya, q).values())
 
@@ -240,7 +240,7 @@ def test_an_order_that_is_not_offered_is_the_newest_first(office: Office, sort: 
     made = [office.opportunity(value=value) for value in (2, 3, 1)]
     taken = [office.lead() for _ in range(3)]
     assert made[::-1] == list(office.ask(pipeline.listing, office.kavya, Slice(), sort=sort).rows["id"])
-    assert taken[::-1] == list(office.ask(leads.listing, office.kavya, {}, sort=sort)[0]["id"])
+    assert taken[::-1] == list(office.ask(leads.listing, office.kavya, LeadSlice(), sort=sort)[0]["id"])
     written = office.do(exports.as_csv, office.kavya, Slice(), sort).decode("utf-8-sig")
     assert ["1", "3", "2"] == [r["Potential value"].partition(".")[0] for r in csv.DictReader(io.StringIO(written))]
 
@@ -266,7 +266,7 @@ def test_a_search_finds_the_same_rows_on_both_databases(office: Office, q: str, 
     assert found == [row.company for row in office.ask(customers.listing, office.kavya, q)[0]]
     by_name = office.ask(pipeline.listing, office.kavya, Slice(q=q), sort="customer")
     assert found == list(by_name.rows["customer"])
-    assert found == list(office.ask(leads.listing, office.kavya, {"q": q}, sort="company")[0]["company"])
+    assert found == list(office.ask(leads.listing, office.kavya, LeadSlice(q=q), sort="company")[0]["company"])
 
 
 def test_seventy_thousand_values_of_one_filter_are_answered(office: Office) -> None:
@@ -275,7 +275,7 @@ def test_seventy_thousand_values_of_one_filter_are_answered(office: Office) -> N
     office.lead()
     many = [str(n) for n in range(1, 70_001)]
     assert 1 == office.ask(pipeline.listing, office.kavya, Slice(owner=many)).count
-    assert 1 == office.ask(leads.listing, office.kavya, {"owner": many})[1]
+    assert 1 == office.ask(leads.listing, office.kavya, LeadSlice(owner=many))[1]
     assert 1 == office.ask(pipeline.totals, office.kavya, Slice(customer=many))["count"][0]
     codes = [f"code_{n}" for n in range(70_000)]
     assert 0 == office.ask(pipeline.listing, office.kavya, Slice(region=codes)).count
@@ -554,7 +554,7 @@ def test_what_is_taken_says_nothing_of_what_is_hidden(office: Office) -> None:
     assert ["customer"] == [kind for kind, _, _ in office.ask(leads.duplicates, office.asha, mine)]
     assert {"customer", "lead"} == {kind for kind, _, _ in office.ask(leads.duplicates, office.kavya, mine)}
     made = office.do(leads.create, office.asha, mine | {"contact": "Mani", "source": "website"})
-    assert [made] == list(office.ask(leads.listing, office.asha)[0]["id"])
+    assert [made] == list(office.ask(leads.listing, office.asha, LeadSlice())[0]["id"])
     own = office.customer("Vel Mills")
     office.opportunity("asha", customer_id=own)
     with pytest.raises(Invalid) as refused:

@@ -220,7 +220,7 @@ def test_history_keeps_its_order_when_the_clock_jumps(office: Office) -> None:
             clock.start(conn, datetime.now(UTC) + timedelta(hours=hours))
             opportunities.move(conn, office.kavya, made, name, values)
     said = [e.action for e in office.ask(opportunities.history, office.asha, made)]
-    assert ["make offer", "reopen", "mark won", "make offer", "created it"] == said
+    assert ["made the offer", "reopened it", "marked it won", "made the offer", "created it"] == said
     kept = office.sql(f"SELECT seq, to_status FROM transition WHERE opportunity_id = {made} ORDER BY seq")
     assert [(1, "open"), (2, "offer_made"), (3, "won"), (4, "open"), (5, "offer_made")] == [tuple(r) for r in kept]
     assert "offer_made" == status_of(office, made)

@@ -9,6 +9,7 @@ import pytest
 from crm_core import customers, leads, offers, opportunities, settings, users
 from crm_core.__main__ import main
 from crm_core.errors import Conflict, Invalid, NotAllowed
+from crm_core.slices import LeadSlice
 from tests.conftest import Office
 
 
@@ -111,11 +112,11 @@ def test_an_offer_is_edited_by_those_who_may_change_its_opportunity(office: Offi
 def test_the_leads_list_is_the_viewers_and_its_filters_match_nothing_unknown(office: Office) -> None:
     own, _foreign = office.lead(email="a@b.in"), office.lead(owner="ravi", status="new")
     rows, count = office.ask(
-        leads.listing, office.asha, {"status": "qualified", "q": "amman", "created": "..2199-01-01"}
+        leads.listing, office.asha, LeadSlice(status="qualified", q="amman", created="..2199-01-01")
     )
     assert (count, list(rows["id"])) == (1, [own])
     for unknown in ({"owner": "all"}, {"created": "soon"}, {"status": "bogus"}):
-        assert office.ask(leads.listing, office.kavya, unknown)[1] == 0
+        assert office.ask(leads.listing, office.kavya, LeadSlice(**unknown))[1] == 0
     office.do(leads.edit, office.asha, own, {"city": "Erode"}, seen=office.ask(leads.get, office.asha, own).version)
     assert office.ask(leads.history, office.asha, own)[0].changes[0].after == "Erode"
     assert office.ask(leads.duplicates, office.asha, {"email": "A@b.in"})[0][0] == "lead"

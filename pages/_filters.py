@@ -1,0 +1,168 @@
+"""Filters: a slice shown as inputs, and the URL as the only place where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from crm_core import periods, slices
+from crm_core.slices import Filter
+from pages._server import plain
+from pages._ui import Visitor, go, param
+
+
+def page_number() -> int:
+    """This function will read the page of a list from the URL; 1 where it names none."""
+    return int(param("page")) if param("page").isdecimal() and len(param("page")) < 9 else 1
+
+
+def notices(visitor: Visitor, slice_: Filter, names: Callable[..., Any], also: Iterable[str]) -> dict[str, Any]:
+    """This function will name what the URL holds that nobody knows, and return the labels of what is known."""
+    unknown = slices.unknown_keys(st.query_params, slice_, also)
+    for key in unknown[:5]:
+        st.info(f"“{plain(key[:60])}” in this link is not a filter; it was ignored.")
+    if len(unknown) > 5:
+        st.info(f"{len(unknown) - 5:,} more names in this link are no filters; they were ignored.")
+    known: dict[str, Any] = visitor.ask(names, slice_)
+    for sentence in slices.unknown_values(slice_, known):
+        st.warning(plain(sentence))
+    return known
+
+
+def filter_bar(
+    visitor: Visitor,
+    slice_: Filter,
+    choices: Callable[..., Mapping[str, str]],
+    first: tuple[str, ...],
+    keep: Mapping[str, Any] | None = None,
+    without: tuple[str, ...] = (),
+) -> None:
+    """This function will show the filters of a slice; a change goes into the URL, and the URL is what is shown.
+
+    `first` stand in a row, the others under “More”, with a chip for each that is set; `choices` is
+    the core's verb for a dimension's values. The inputs are keyed by the slice they show, so another
+    URL (Back, Forward, a link) shows its own.
+    """
+    version = str(hash(slice_))
+    dimensions = slice_.dimensions()
+
+    def apply(name: str, chosen: Any = None) -> None:
+        value = st.session_state.get(f"filter-{name}-{version}") if chosen is None else chosen
+        go({**slice_.but(**{name: value or None}).to_params(), **(keep or {})})
+
+    def field(name: str, show: Callable[..., None] | None = None) -> None:
+        show = show or INPUTS.get(dimensions[name].kind, _values)
+        options = visitor.ask(choices, name) if show is _values else {}
+        show(name, dimensions[name].label, getattr(slice_, name), f"filter-{name}-{version}", apply, options)
+
+    rest = [name for name in dimensions if name not in first and name not in without]
+    cells = st.container(key="filters").columns([1] * len(first) + [0.75], vertical_alignment="bottom")
+    for cell, name in zip(cells, first, strict=False):
+        with cell:
+            field(name)
+    chosen = [name for name in rest if getattr(slice_, name)]
+    with cells[-1].popover(f"More ({len(chosen)})" if chosen else "More", icon=":material/tune:"):
+        for name in rest:
+            field(name)
+        for name in (n for n in dimensions if dimensions[n].kind == "range"):
+            field(name, _between)
+    if chosen:
+        known = visitor.ask(lambda conn, actor: slices.named(slice_, lambda name: choices(conn, actor, name)))
+        with st.container(horizontal=True, key="chips"):
+            for name in chosen:
+                said = type(slice_)(**{name: getattr(slice_, name)}).sentence(known)
+                st.button(
+                    plain(said),
+                    key=f"chip-{name}-{version}",
+                    icon=":material/close:",
+                    on_click=apply,
+                    args=(name, ()),
+                    help="Take this filter away",
+                )
+
+
+def pager(page: int, pages: int, params_: Mapping[str, Any]) -> None:
+    """This function will show which page of a list this is, with the buttons to the one before and after."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", disabled=page <= 1, on_click=lambda: go({**params_, "page": str(page - 1)}))
+        st.caption(f"Page {page:,} of {pages:,}", width="content")
+        st.button("Next", disabled=page >= pages, on_click=lambda: go({**params_, "page": str(page + 1)}))
+
+
+def order(labels: Mapping[str, str], sort: str, params_: Mapping[str, Any]) -> None:
+    """This function will show the orders a list can have; another one goes into the URL."""
+    st.selectbox(
+        "Order",
+        list(labels),
+        index=list(labels).index(sort),
+        format_func=labels.get,
+        key=f"sort-{sort}",
+        on_change=lambda: go({**params_, "sort": st.session_state[f"sort-{sort}"]}),
+        label_visibility="collapsed",
+    )
+
+
+Apply = Callable[..., None]
+
+
+def _values(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, known: Mapping[str, str]) -> None:
+    st.multiselect(
+        label,
+        [*known, *(v for v in chosen if v not in known)],
+        default=list(chosen),
+        format_func=lambda v: known.get(v, f"unknown: {v[:30]}"),
+        key=key,
+        on_change=apply,
+        args=(name,),
+        placeholder="All",
+    )
+
+
+def _text(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
+    st.text_input(label, value=" ".join(chosen), key=key, on_change=apply, args=(name,), placeholder="Name, number …")
+
+
+def _range(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
+    codes = list(dict.fromkeys([*chosen, *_offered()]))
+    st.selectbox(
+        label,
+        codes,
+        index=0 if chosen else None,
+        format_func=periods.label,
+        key=key,
+        on_change=apply,
+        args=(name,),
+        placeholder="All time",
+    )
+
+
+def _between(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
+    def between() -> None:
+        days: tuple[date, ...] = st.session_state[f"{key}-days"]
+        if len(days) == 2:
+            apply(name, f"{days[0]}..{days[1]}")
+
+    period = periods.parse(chosen[0]) if len(chosen) == 1 else None
+    shown = (period.first, period.last) if period and period.first and period.last else ()
+    st.date_input(
+        f"{label} between",
+        value=shown,
+        key=f"{key}-days",
+        on_change=between,
+        format="DD/MM/YYYY",
+        min_value=periods.FIRST_DAY,
+        max_value=periods.LAST_DAY,
+    )
+
+
+INPUTS = {"text": _text, "range": _range}
+
+
+def _offered() -> list[str]:
+    today = periods.today()
+    year = int(periods.financial_year(today)[2:6])
+    years = [f"fy{y}-{(y + 1) % 100:02d}" for y in (year, year - 1, year - 2)]
+    return [f"{today:%Y-%m}", *(f"{years[0]}-q{q}" for q in range(1, 5)), *years]

@@ -1,0 +1,159 @@
+"""Forms: one submit is one command; a refusal stands beside its field and nothing typed is lost."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from crm_core import customers, money, settings
+from crm_core.errors import Conflict, Refusal
+from pages import _server
+from pages._server import plain
+from pages._ui import Visitor, forget_seen, param, refused, say
+
+
+def show(form: str, seen: int | None) -> None:
+    """This function will remember the version that a form shows when it is opened."""
+    st.session_state.setdefault(f"seen-{form}", seen)
+
+
+def save(visitor: Visitor, form: str, verb: Callable[..., Any], *args: Any, seen: int | None = None) -> Any:
+    """This function will run a command and return its result, the form forgotten; refused, it redraws the page."""
+    result = submit(visitor, form, verb, *args, seen=seen)
+    if result is None:
+        st.rerun()
+    clear(form)
+    say("Saved.")
+    return result
+
+
+def submit(visitor: Visitor, form: str, verb: Callable[..., Any], *args: Any, seen: int | None = None) -> Any:
+    """This function will run one command in one transaction and return its result, or None when refused.
+
+    The problems are kept for `problems(form)`; what was typed stays in its inputs. The version
+    that the form showed stays the one it was opened with, until a refusal has shown what changed.
+    The token stays the same until the form is saved, so that two clicks save once.
+    """
+    opened = st.session_state.setdefault(f"seen-{form}", seen)
+    token = st.session_state.setdefault(f"token-{form}", secrets.token_hex(16))
+    try:
+        result = _server.database().submit(verb, visitor.actor, *args, seen=opened, token=token)
+    except Refusal as why:
+        st.session_state[f"problems-{form}"] = why
+        if isinstance(why, Conflict):
+            st.session_state[f"seen-{form}"] = seen
+        return None
+    # the versions of all forms too: what was saved is known to the person
+    st.session_state.pop(f"token-{form}", None)
+    forget_seen()
+    return result
+
+
+def clear(form: str) -> None:
+    """This function will forget what was typed into a form, after it is saved."""
+    for key in [k for k in st.session_state if str(k).startswith(f"{form}-")]:
+        del st.session_state[key]
+
+
+def problems(form: str, fields: Iterable[str] = ()) -> Callable[[str], None]:
+    """This function will show a form's problems: those of no shown field at once, the others by the returned function."""
+    why: Refusal | None = st.session_state.pop(f"problems-{form}", None)
+    if why is None:
+        return lambda _field: None
+    shown = set(fields)
+    rest = [m for m in why.messages if m.field not in shown]
+    if rest or why.about:
+        refused(type(why)(*rest, about=why.about))
+    elif why.messages:
+        st.error("Not saved yet; please look at the marked fields.", icon=":material/error:")
+
+    def beside(field: str) -> None:
+        for sentence in why.messages:
+            if sentence.field == field:
+                wrong(sentence)
+
+    return beside
+
+
+def unshown() -> None:
+    """This function will show the problems of forms that are there no more: somebody else was quicker."""
+    for key in [k for k in st.session_state if str(k).startswith("problems-")]:
+        refused(st.session_state.pop(key))
+
+
+def wrong(sentence: str) -> None:
+    """This function will show what is wrong with the field above."""
+    st.markdown(f":red[:material/error: {plain(sentence)}]")
+
+
+def choice(
+    form: str,
+    name: str,
+    label: str,
+    options: Mapping[Any, str],
+    present: Mapping[str, Any],
+    beside: Callable[[str], None],
+) -> Any:
+    """This function will ask for one of some options, by its code or id, and return it, or None."""
+    keys = list(options)
+    start = present.get(name)
+    chosen = st.selectbox(
+        label,
+        keys,
+        index=keys.index(start) if start in keys else None,
+        format_func=lambda key: options[key],
+        key=f"{form}-{name}",
+        placeholder="Choose",
+    )
+    beside(name)
+    return chosen
+
+
+def listed(visitor: Visitor, name: str, kept: str | None) -> dict[str, str]:
+    """This function will map the active codes of a configured list to labels, and the kept one if it is retired."""
+    known = visitor.ask(settings.labels_of, name)
+    return known if not kept or kept in known else {**known, kept: f"{kept} (retired)"}
+
+
+def amount(
+    visitor: Visitor, form: str, field: str, label: str, beside: Callable[[str], None], default: str = ""
+) -> str:
+    """This function will ask for an amount and say it in words, so that a lakh is not taken for a crore."""
+    text = st.text_input(label, value=default, key=f"{form}-{field}", placeholder="12,50,000 or 12.5 lakh or 1.2 cr")
+    beside(field)
+    if text:
+        try:
+            st.caption(f"= {money.words(money.parse(text))}")
+        except ValueError as why:
+            wrong(str(why))
+    return text
+
+
+def rupees(amount_: Any) -> str:
+    """This function will write an amount as a person would type it, to start an input with."""
+    return "" if amount_ is None else f"{amount_:.2f}".removesuffix(".00")
+
+
+def chosen_customer(visitor: Visitor, form: str, beside: Callable[[str], None], start: int | None = None) -> int | None:
+    """This function will ask for an active customer of the master; the URL's `customer` is chosen beforehand.
+
+    One that the URL names and that is not there is said, never passed over.
+    """
+    choices = visitor.ask(customers.choices)
+    named = param("customer")
+    wanted = start or next((i for i in choices if str(i) == named), None)
+    if named and wanted is None:
+        st.warning("The customer that this link names is not there or not active; choose one.")
+    chosen = st.selectbox(
+        "Customer *",
+        list(choices),
+        index=list(choices).index(wanted) if wanted in choices else None,
+        format_func=choices.get,
+        placeholder="Type to search the customer master",
+        key=f"{form}-customer_id",
+    )
+    beside("customer_id")
+    return chosen

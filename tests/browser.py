@@ -1,0 +1,140 @@
+"""The real app in a real Chromium: servers, pages, and what a hand does on them.
+
+tests/conftest.py makes the fixtures known.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from crm_core import demo, users
+from crm_core.database import Database, open_database
+
+ROOT = Path(__file__).resolve().parent.parent
+WAIT = 20_000
+expect.set_options(timeout=WAIT)
+
+
+@contextmanager
+def serving(url: str, log: Path) -> Iterator[str]:
+    """This function will start the app on a database, its output in a file, and give its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"CRM_DATABASE_URL": url}, stdout=output, stderr=subprocess.STDOUT
+        )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(f"{address}/healthz", timeout=2)
+            break
+        except OSError:
+            time.sleep(0.25)
+    try:
+        yield address
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a small demo company, to be copied; built once a worker."""
+    path = tmp_path_factory.mktemp("demo") / "demo.sqlite3"
+    database = open_database(f"sqlite:///{path}")
+    demo.fill(database, opportunities=120)
+    with database.engine.connect() as conn:
+        conn.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    return path
+
+
+@pytest.fixture(scope="module")
+def server_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything that the module's server writes out."""
+    return tmp_path_factory.mktemp("log") / "server.log"
+
+
+@pytest.fixture(scope="module")
+def company(
+    demo_file: Path, server_log: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Database]]:
+    """The address of a freshly started server over a small trial company, and its database."""
+    url = f"sqlite:///{shutil.copy(demo_file, tmp_path_factory.mktemp('browser') / 'trial.sqlite3')}"
+    database = open_database(url)
+    with serving(url, server_log) as address:
+        yield address, database
+    database.dispose()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(WAIT)
+    yield context.new_page()
+    context.close()
+
+
+def visit(page: Page, address: str, path: str, person: int | None = None) -> None:
+    """This function will open a page of the app, as a person if one is given, and wait until it is drawn."""
+    if person:
+        page.context.request.get(f"{address}/trial/sign-in?person={person}&next=/healthz")
+    page.goto(address + path)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
+
+
+def idle(page: Page) -> None:
+    """This function will wait until what was done last is drawn; where a sentence can be expected, expect that."""
+    page.wait_for_timeout(400)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
+
+
+def type_into(page: Page | Locator, label: str, text: str) -> Locator:
+    """This function will type into the input of a label and leave it."""
+    field = page.get_by_label(label, exact=True)
+    field.fill(text)
+    field.blur()
+    return field
+
+
+def choose(page: Page, label: str, option: str, within: Page | Locator | None = None) -> None:
+    """This function will pick from a searchable picker by typing a part of the option."""
+    box = (within or page).get_by_role("combobox", name=re.compile(rf"{re.escape(label)}$"))
+    box.click()
+    box.fill(option)
+    page.get_by_role("option", name=option).first.click()
+
+
+def person(database: Database, role: str) -> int:
+    with database.read() as conn:
+        return next(row.id for row in users.people(conn) if row.role == role and row.active)
+
+
+def counted(page: Page) -> int:
+    text = page.get_by_text(re.compile(r"^[\d,]+ opportunities · ")).first.inner_text()
+    return int(text.split()[0].replace(",", ""))
