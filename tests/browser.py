@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -106,6 +107,15 @@ def visit(page: Page, address: str, path: str, person: int | None = None) -> Non
         page.context.request.get(f"{address}/trial/sign-in?person={person}&next=/healthz")
     page.goto(address + path)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
+
+
+def sits(page: Page, office: Any, name: str, path: str) -> None:
+    """This function will let a person of an office open a page of its app."""
+    visit(page, office.address, path, office.people[name].user_id)
+
+
+def heading(page: Page, text: str | re.Pattern[str]) -> Locator:
+    return page.get_by_role("heading", name=text, exact=isinstance(text, str))
 
 
 def idle(page: Page, begun: int = 400) -> None:

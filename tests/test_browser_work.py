@@ -9,12 +9,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from crm_core import leads, offers, opportunities, pipeline, preferences
 from crm_core.database import open_database
 from crm_core.slices import LeadSlice, Slice
-from tests.browser import choose, picked, press, serving, type_into, visit
+from tests.browser import choose, heading, picked, press, serving, sits, type_into
 from tests.conftest import Office, furnish
 
 HOSTILE = "# ![x](http://evil.test/x.png) <img src=x onerror=1> :red[x] $x$ [y](//evil.test) **b** `c`"
@@ -33,15 +33,6 @@ def office(tmp_path_factory: pytest.TempPathFactory, server_log: Path) -> Iterat
     with serving(url, server_log) as made.address:
         yield made
     database.dispose()
-
-
-def sits(page: Page, office: Office, name: str, path: str) -> None:
-    """This function will let a person open a page of the app."""
-    visit(page, office.address, path, office.people[name].user_id)
-
-
-def heading(page: Page, text: str | re.Pattern[str]) -> Locator:
-    return page.get_by_role("heading", name=text, exact=isinstance(text, str))
 
 
 def beside(page: Page, label: str, sentence: str) -> None:
