@@ -39,6 +39,7 @@ FIELD_LABELS = {
     "next_step_on": "Next step on",
     "gstin": "GSTIN",
     "email": "E-mail",
+    "label": "Name",
     "source_lead_id": "Source lead",
     "converted_customer_id": "Customer",
     "duplicate_of_customer_id": "Duplicate of",

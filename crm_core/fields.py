@@ -73,12 +73,12 @@ def absent(raw: Any) -> bool:
 
 
 def clean(text: str, lines: bool = False) -> str:
-    """This function will drop invisible, control and direction-changing characters and tidy spaces."""
+    """This function will drop invisible, control, direction-changing and broken characters and tidy spaces."""
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
     kept = "".join(
         " " if c.isspace() and not (lines and c == "\n") else c
         for c in text
-        if c == "\n" or c == "\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cn")
+        if c == "\n" or c == "\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cn", "Cs")
     )
     rows = [" ".join(row.split()) for row in kept.split("\n")] if lines else [" ".join(kept.split())]
     return "\n".join(rows).strip()
@@ -92,8 +92,6 @@ def text(most: int, lines: bool = False) -> Callable[[Any], str | None]:
             raise ValueError("enter text.")
         if len(raw) > 4 * most + 1000:
             raise ValueError(f"at most {most} characters fit; this has {len(raw):,}.")
-        if any(0xD800 <= ord(c) <= 0xDFFF for c in raw):
-            raise ValueError("it holds a broken character; type it again.")
         cleaned = clean(raw, lines)
         if len(cleaned) > most:
             raise ValueError(f"at most {most} characters fit; this has {len(cleaned):,}.")
@@ -117,7 +115,7 @@ def email_key(raw: Any) -> str:
     a dot makes another address. Raises ValueError unless the result is printable local@domain.
     """
     sentence = "enter one address such as name@company.in."
-    if not isinstance(raw, str) or len(raw) > 1000 or any(0xD800 <= ord(c) <= 0xDFFF for c in raw):
+    if not isinstance(raw, str) or len(raw) > 1000:
         raise ValueError(sentence)
     folded = clean(unicodedata.normalize("NFKC", raw)).casefold()
     local, at, domain = folded.rpartition("@")
@@ -141,7 +139,7 @@ def email(raw: Any) -> str:
 def phone(raw: Any) -> str:
     """This function will read a telephone number and keep it as written, cleaned."""
     written = clean(raw) if isinstance(raw, str) and len(raw) < 100 else ""
-    if not _PHONE.fullmatch(written) or not 6 <= len(phone_key(written) or "") <= 15:
+    if not _PHONE.fullmatch(written) or not 6 <= sum(map(str.isdigit, written)) <= 15:
         raise ValueError("enter digits, such as +91 98400 12345.")
     return written
 
@@ -154,18 +152,22 @@ def phone_key(written: str | None) -> str | None:
 
 def gstin(raw: Any) -> str:
     """This function will read a GSTIN and check its state, PAN and check digit."""
+    written = clean(raw) if isinstance(raw, str) and len(raw) < 100 else ""
     try:
-        return str(gstin_number.validate(clean(str(raw))[:40]))
+        return str(gstin_number.validate(written))
     except ValidationError:
         raise ValueError("it is not a valid GSTIN of 15 characters; check it on the invoice.") from None
 
 
 def identity(raw: Any) -> int:
-    """This function will read a record's id: a whole number from 1, in digits only."""
+    """This function will read a record's id, also from a link: a whole number from 1, in digits only."""
+    return chosen(int(raw) if isinstance(raw, str) and _ID.fullmatch(raw) else raw)
+
+
+def chosen(raw: Any) -> int:
+    """This function will read the id of what was chosen in a form: a whole number from 1, never text."""
     if isinstance(raw, int) and not isinstance(raw, bool) and 1 <= raw <= LARGEST_ID:
         return raw
-    if isinstance(raw, str) and _ID.fullmatch(raw) and int(raw) <= LARGEST_ID:
-        return int(raw)
     raise ValueError("choose one from the list.")
 
 

@@ -37,7 +37,7 @@ FIELDS = {
     "state": Field("State", fields.text(60)),
     "city": Field("City", fields.text(60)),
     "product": Field("Product interest", fields.one_of(PRODUCTS, "choose Pump or Valve.")),
-    "owner_id": Field("Owner", fields.identity, required=True),
+    "owner_id": Field("Owner", fields.chosen, required=True),
     "notes": Field("Notes", fields.text(4000, lines=True)),
 }
 SORTS = {
@@ -229,7 +229,8 @@ def listing(
 ) -> tuple[pd.DataFrame, int]:
     """This function will read a page of a slice of the actor's leads and how many match in all.
 
-    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first. Frame: id, contact, company, phone, email, source, region (labels), owner, status, created_at,
+    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first.
+    Frame: id, contact, company, phone, email, source, region (labels), owner, status, created_at,
     changed_at (UTC).
     """
     asking = person(conn, actor)

@@ -16,7 +16,7 @@ from crm_core.schema import OFFER_STATUSES, Record, customer, offer, opportunity
 
 FIELDS = {
     "number": Field("Offer number", fields.text(60), required=True),
-    "customer_id": Field("Customer", fields.identity, required=True),
+    "customer_id": Field("Customer", fields.chosen, required=True),
     "amount": Field("Amount", fields.amount, required=True),
     "offered_on": Field("Date", fields.day),
     "status": Field("Status", fields.one_of(OFFER_STATUSES)),

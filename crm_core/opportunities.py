@@ -36,7 +36,7 @@ from crm_core.schema import (
 )
 
 FIELDS = {
-    "customer_id": Field("Customer", fields.identity, required=True),
+    "customer_id": Field("Customer", fields.chosen, required=True),
     "title": Field("Title", fields.text(200)),
     "region": Field("Region", fields.code, required=True),
     "state": Field("State", fields.text(60)),
@@ -44,8 +44,8 @@ FIELDS = {
     "business_unit": Field("Business unit", fields.code, required=True),
     "product": Field("Product interest", fields.one_of(PRODUCTS, "choose Pump or Valve."), required=True),
     "value": Field("Potential value", fields.amount, required=True),
-    "owner_id": Field("Sales engineer", fields.identity, required=True),
-    "application_engineer_id": Field("Application engineer", fields.identity),
+    "owner_id": Field("Sales engineer", fields.chosen, required=True),
+    "application_engineer_id": Field("Application engineer", fields.chosen),
     "expected_close_on": Field("Expected close", fields.day),
     "next_step": Field("Next step", fields.text(300)),
     "next_step_on": Field("Next step on", fields.day),
@@ -55,7 +55,7 @@ _ASKED = {
     "won_value": fields.amount,
     "reason": fields.code,
     "note": fields.text(1000, lines=True),
-    "offer_id": fields.identity,
+    "offer_id": fields.chosen,
 }
 
 
@@ -209,7 +209,8 @@ def reassign(
     problems = Problems()
     _check_owner(conn, owner_id, problems)
     problems.stop()
-    ids = sorted({_identity(i) for i in ([opportunity_ids] if isinstance(opportunity_ids, int) else opportunity_ids)})
+    many = [opportunity_ids] if isinstance(opportunity_ids, int | str) else opportunity_ids
+    ids = sorted({_identity(i) for i in many})
     query = select(opportunity).where(sql.any_of(opportunity.c.id, ids), visible_to(asking))
     rows = {row.id: row for row in conn.execute(query)}
     if len(rows) < len(ids):
@@ -238,7 +239,7 @@ def link_offer(conn: Connection, actor: Actor, opportunity_id: int, offer_id: in
     problems = Problems()
     if not lifecycle.STAGE[old.status].links_offer:
         problems.add("offer_id", "Linked offer: an offer can be linked once the offer is made, and to a won one.")
-    wanted = fields.read({"offer_id": Field("Linked offer", fields.identity, True)}, {"offer_id": offer_id}, problems)
+    wanted = fields.read({"offer_id": Field("Linked offer", fields.chosen, True)}, {"offer_id": offer_id}, problems)
     offers.check_link(conn, asking, wanted["offer_id"], old.customer_id, old.id, problems)
     problems.stop()
     version = guarded(conn, opportunity, old, seen, wanted)
@@ -374,7 +375,7 @@ def _with_defaults(conn: Connection, asking: Person, raw: Mapping[str, Any]) -> 
 
 def _readable_id(raw: Any) -> int:
     try:
-        return fields.identity(raw)
+        return fields.chosen(raw)
     except ValueError:
         return 0
 

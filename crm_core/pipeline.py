@@ -208,6 +208,7 @@ def _owners(conn: Connection, asking: Person) -> dict[str, str]:
 
 
 def _companies(conn: Connection, values: tuple[str, ...]) -> dict[str, str]:
-    ids = [int(v) for v in values if v not in Slice(customer=values).malformed().get("customer", [])]
+    bad = set(Slice(customer=values).malformed().get("customer", ()))
+    ids = [int(v) for v in values if v not in bad]
     query = select(customer.c.id, customer.c.company).where(sql.any_of(customer.c.id, ids))
     return {str(row.id): row.company for row in conn.execute(query)}

@@ -154,8 +154,8 @@ def named(slice_: Filter, labels_of: Callable[[str], Mapping[str, str]]) -> dict
     found, malformed = {}, slice_.malformed()
     for name, dimension in slice_.dimensions().items():
         if values := getattr(slice_, name):
-            free = dimension.kind in ("range", "text")
-            known = {v: v for v in values if v not in malformed.get(name, ())} if free else labels_of(name)
+            free, bad = dimension.kind in ("range", "text"), set(malformed.get(name, ()))
+            known = {v: v for v in values if v not in bad} if free else labels_of(name)
             found[name] = {v: known[v] for v in values if v in known}
     return found
 

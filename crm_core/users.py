@@ -113,7 +113,11 @@ def _insert(conn: Connection, actor: Actor | None, asking: Person | None, raw: M
 
 
 def _row(conn: Connection, user_id: int) -> Record:
-    row = conn.execute(select(app_user).where(app_user.c.id == user_id)).one_or_none()
+    try:
+        query = select(app_user).where(app_user.c.id == fields.chosen(user_id))
+    except ValueError:
+        raise NotFound("There is no such user.") from None
+    row = conn.execute(query).one_or_none()
     if row is None:
         raise NotFound("There is no such user.")
     return row

@@ -21,7 +21,7 @@ def bars(frame: pd.DataFrame, key: str, currency: str) -> dict[str, str] | None:
     Frame: key, label, status (codes), stage (label), amount (float), shown (text), count.
     """
     event = st.vega_lite_chart(
-        frame, _bars(currency), key=key, on_select="rerun", height=90 + 26 * frame["key"].nunique()
+        frame, _bars(currency), key=key, on_select="rerun", height=132 + 26 * frame["key"].nunique()
     )
     return _picked(event)
 
@@ -67,7 +67,7 @@ def _bars(currency: str) -> dict[str, Any]:
                 "stage:N",
                 title=None,
                 scale=alt.Scale(domain=[s.label for s in STAGES], range=[TONES[s.tone] for s in STAGES]),
-                legend=alt.Legend(orient="top", columns=5, labelFontSize=11, columnPadding=8, offset=4),
+                legend=alt.Legend(orient="top", columns=3, labelFontSize=11, columnPadding=8, offset=4),
             ),
             order=alt.Order("rank:Q"),
             opacity=alt.condition(pick, alt.value(1), alt.value(0.45)),

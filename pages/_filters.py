@@ -53,14 +53,13 @@ def filter_bar(
         value = st.session_state.get(f"filter-{name}-{version}") if chosen is None else chosen
         go({**slice_.but(**{name: value or None}).to_params(), **(keep or {})})
 
-    def field(name: str) -> None:
-        kind = dimensions[name].kind
-        show = _text if kind == "text" else _range if kind == "range" else _values
+    def field(name: str, show: Callable[..., None] | None = None) -> None:
+        show = show or INPUTS.get(dimensions[name].kind, _values)
         options = visitor.ask(choices, name) if show is _values else {}
         show(name, dimensions[name].label, getattr(slice_, name), f"filter-{name}-{version}", apply, options)
 
     rest = [name for name in dimensions if name not in first and name not in without]
-    cells = st.container(key="filters").columns([1] * len(first) + [0.6], vertical_alignment="bottom")
+    cells = st.container(key="filters").columns([1] * len(first) + [0.75], vertical_alignment="bottom")
     for cell, name in zip(cells, first, strict=False):
         with cell:
             field(name)
@@ -68,6 +67,8 @@ def filter_bar(
     with cells[-1].popover(f"More ({len(chosen)})" if chosen else "More", icon=":material/tune:"):
         for name in rest:
             field(name)
+        for name in (n for n in dimensions if dimensions[n].kind == "range"):
+            field(name, _between)
     if chosen:
         known = visitor.ask(lambda conn, actor: slices.named(slice_, lambda name: choices(conn, actor, name)))
         with st.container(horizontal=True, key="chips"):
@@ -85,10 +86,10 @@ def filter_bar(
 
 def pager(page: int, pages: int, params_: Mapping[str, Any]) -> None:
     """This function will show which page of a list this is, with the buttons to the one before and after."""
-    back, where, forward = st.columns([1, 2, 1], vertical_alignment="center")
-    back.button("Previous", disabled=page <= 1, on_click=lambda: go({**params_, "page": str(page - 1)}))
-    where.caption(f"Page {page:,} of {pages:,}")
-    forward.button("Next", disabled=page >= pages, on_click=lambda: go({**params_, "page": str(page + 1)}))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", disabled=page <= 1, on_click=lambda: go({**params_, "page": str(page - 1)}))
+        st.caption(f"Page {page:,} of {pages:,}", width="content")
+        st.button("Next", disabled=page >= pages, on_click=lambda: go({**params_, "page": str(page + 1)}))
 
 
 def order(labels: Mapping[str, str], sort: str, params_: Mapping[str, Any]) -> None:
@@ -137,6 +138,8 @@ def _range(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Appl
         placeholder="All time",
     )
 
+
+def _between(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
     def between() -> None:
         days: tuple[date, ...] = st.session_state[f"{key}-days"]
         if len(days) == 2:
@@ -153,6 +156,9 @@ def _range(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Appl
         min_value=periods.FIRST_DAY,
         max_value=periods.LAST_DAY,
     )
+
+
+INPUTS = {"text": _text, "range": _range}
 
 
 def _offered() -> list[str]:

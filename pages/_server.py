@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from crm_core import access, demo, preferences, users
+from crm_core import access, demo, logs, preferences, users
 from crm_core.database import EMBEDDED, Database, open_database
 from crm_core.errors import Refusal, Unavailable
 
@@ -27,7 +27,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 _signer = URLSafeSerializer(secrets.token_hex(32), salt="trial sign-in")
 _opening = threading.Lock()
 _open: dict[str, Database] = {}
-log = logging.getLogger("crm")
+log = logs.named("crm")
 PEOPLE_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
 :root {color-scheme: light dark} body {font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 8vh auto; padding: 0 1rem}

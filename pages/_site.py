@@ -36,6 +36,8 @@ STYLE = """<style>
 [class*="st-key-tile-"] :has([data-testid="stPageLink-NavLink"]),
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {position: static !important}
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"]::after {content: ""; position: absolute; inset: 0}
+[class*="st-key-tile-"] h3 {font-size: 1.3rem; padding: .2rem 0; white-space: nowrap}
+[class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {padding-left: 0; padding-right: 0}
 [class*="st-key-tile-"]:hover {background: color-mix(in srgb, currentColor 4%, transparent)}
 [class*="st-key-tile-"]:focus-within {outline: 2px solid #2563a8}
 [class*="st-key-row-"] {border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); padding: .15rem 0}
@@ -43,12 +45,19 @@ STYLE = """<style>
 [class*="st-key-num-"] {text-align: right; font-variant-numeric: tabular-nums}
 [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
 [data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
-[data-testid="stPageLink-NavLink"] p {color: #2563a8; font-weight: 500}
-@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p {color: #8ab8ea}}
-@media (max-width: 640px) {[class*="st-key-head-"] {display: none} [class*="st-key-num-"] {text-align: left}
+[class*="st-key-row-"] [data-testid="stText"], [class*="st-key-row-"] p {font-size: .875rem; line-height: 1.4}
+[data-testid="stPageLink-NavLink"] p {color: #2563a8; font-weight: 500; white-space: normal; overflow: visible}
+[data-testid="stPageLink-NavLink"] {height: auto}
+[data-testid="stSidebarUserContent"] a {color: #2563a8}
+[class*="st-key-fact-"] {flex-wrap: nowrap}
+[class*="st-key-fact-"] [data-testid="stText"] {font-size: .9rem}
+@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p,
+ [data-testid="stSidebarUserContent"] a {color: #8ab8ea}}
+@media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none} [class*="st-key-num-"] {text-align: left}
  [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
- [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .1rem .5rem}
- [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"] {
+ [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
+ [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"],
+ .st-key-tiles [data-testid="stColumn"] {
   min-width: 45% !important; flex: 1 1 45% !important}}
 </style>"""
 

@@ -108,6 +108,12 @@ def param(name: str) -> str:
     return (st.query_params.get_all(name) or [""])[-1]
 
 
+def counted(count: int, noun: str = "opportunities") -> str:
+    """This function will say a count with its noun: 1 opportunity, 1,467 opportunities."""
+    one = noun.removesuffix("ies") + "y" if noun.endswith("ies") else noun.removesuffix("s")
+    return f"{count:,} {one if count == 1 else noun}"
+
+
 def go(params_: Mapping[str, Any]) -> None:
     """This function will put other parameters into this page's URL (in a callback: one history entry)."""
     st.query_params.from_dict({k: v for k, v in params_.items() if v not in (None, "", [])})
@@ -128,13 +134,24 @@ def refused(why: Refusal) -> None:
 
 
 def load(visitor: Visitor, verb: Callable[..., Any], back: str) -> Any:
-    """This function will read the record that the URL's id names, or say that there is none and stop."""
+    """This function will read the record that the URL's id names, or say that there is none and stop.
+
+    What somebody else changed in it since it was last shown here is said: a button pressed in
+    the meantime may be gone.
+    """
     try:
-        return visitor.ask(verb, param("id"))
+        record = visitor.ask(verb, param("id"))
     except NotFound as why:
         refused(why)
         link("Back", back)
         st.stop()
+    shown = st.session_state.get("seen-record", record.version)
+    if shown != record.version:
+        kind = st.session_state["here"][0]
+        for sentence in visitor.ask(lambda conn, _: audit.changes_since(conn, kind, str(record.id), shown)):
+            st.info(plain(sentence), icon=":material/sync:")
+    st.session_state["seen-record"] = record.version
+    return record
 
 
 def require(visitor: Visitor, permission: str) -> None:
@@ -156,11 +173,12 @@ def status(code: str, stages: Mapping[str, lifecycle.Stage] = lifecycle.STAGE) -
 
 
 def facts(rows: Iterable[tuple[str, str | None]]) -> None:
-    """This function will show a record's facts: label and value, plain text."""
+    """This function will show those of a record's facts that are known: label and value, plain text."""
     for label, value in rows:
-        with st.container(gap=None):
-            st.caption(label)
-            st.text(value or "–")
+        if value:
+            with st.container(horizontal=True, gap="small", key=f"fact-{label}"):
+                st.caption(label, width=120)
+                st.text(value, width="stretch")
 
 
 def timeline(entries: list[audit.Entry]) -> None:

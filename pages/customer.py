@@ -4,10 +4,11 @@ import streamlit as st
 
 from crm_core import customers, leads, offers, pipeline
 from crm_core.errors import Refusal
+from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
 from pages._forms import problems, save, show
-from pages._ui import enter, facts, link, load, param, plain, status
+from pages._ui import counted, enter, facts, link, load, param, plain, status
 
 visitor = enter("customer")
 record = load(visitor, customers.get, "customers")
@@ -47,16 +48,24 @@ with right.container(border=True):
 here = Slice(customer=record.id)
 listing = visitor.ask(pipeline.listing, here, per_page=10)
 st.subheader("Opportunities", anchor=False)
-link(f"{listing.count:,} opportunities · {visitor.exact(listing.value)}", "opportunities", here.to_params())
+link(f"{counted(listing.count)} · {visitor.exact(listing.value)}", "opportunities", here.to_params())
 for row in listing.rows.itertuples(index=False):
-    with st.container(key=f"row-{row.id}", horizontal=True):
-        link(f"{row.number} {row.title or ''}".strip(), "opportunity", {"id": str(row.id)})
-        st.markdown(f"{status(row.status)} {plain(visitor.exact(row.value))}")
+    with st.container(key=f"row-{row.id}"):
+        name, value, stage = st.columns((3, 1.2, 1.2), gap="small")
+        with name:
+            link(f"{row.number} {row.title or ''}".strip(), "opportunity", {"id": str(row.id)})
+        value.text(visitor.exact(row.value))
+        stage.markdown(status(row.status))
 if record.active and visitor.person.may("opportunity.create"):
     link("New opportunity", "new_opportunity", {"customer": str(record.id)}, icon=":material/add:")
 st.subheader("Offers", anchor=False)
 for row in visitor.ask(offers.of_customer, record.id):
-    link(f"{row.number} · {visitor.exact(row.amount)}", "offer", {"id": str(row.id)})
+    with st.container(key=f"row-offer-{row.id}"):
+        name, value, stage = st.columns((3, 1.2, 1.2), gap="small")
+        with name:
+            link(row.number, "offer", {"id": str(row.id)})
+        value.text(visitor.exact(row.amount))
+        stage.text(OFFER_STATUSES[row.status])
 if record.active and visitor.person.may("offer.create"):
     link("New offer", "new_offer", {"customer": str(record.id)}, icon=":material/add:")
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from crm_core import customers
 from pages._filters import page_number, pager
-from pages._ui import enter, go, link, param
+from pages._ui import counted, enter, go, link, param
 
 PAGE_SIZE = 25
 
@@ -24,7 +24,7 @@ st.text_input(
 )
 rows, count = visitor.ask(customers.listing, q, page_number(), PAGE_SIZE)
 pages = max(1, -(-count // PAGE_SIZE))
-st.markdown(f"**{count:,}** customers")
+st.markdown(counted(count, "customers"))
 if not count:
     st.info("No customers for this search.")
     st.stop()

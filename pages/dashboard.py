@@ -7,7 +7,7 @@ from crm_core import lifecycle, periods, pipeline
 from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
 from pages._filters import filter_bar, notices
-from pages._ui import enter, link, params, plain, status
+from pages._ui import counted, enter, link, params, plain, status
 
 FILTERS = ("region", "business_unit", "owner", "product", "created")
 BREAKDOWNS = (("region", "By region"), ("business_unit", "By business unit"), ("owner", "By sales engineer"))
@@ -32,14 +32,14 @@ def tile(column, name: str, title: str, part: Slice | None, count: int, amount, 
         st.markdown(title)
         st.subheader(plain(visitor.compact(amount)), anchor=False)
         st.caption(plain(visitor.exact(amount)))
-        link(f"{count:,} opportunities", "opportunities", query)
+        link(counted(count), "opportunities", query)
 
 
 def tiles() -> None:
     """This function will show a tile for each status and one for the open pipeline."""
     by_status = visitor.ask(pipeline.totals, slice_, by="status").set_index("status")
     shown = [s for s in lifecycle.STAGES if not slice_.status or s.code in slice_.status]
-    cells = st.columns(len(shown) + 1)
+    cells = st.container(key="tiles").columns(len(shown) + 1)
     stock = by_status[by_status.index.isin(lifecycle.PIPELINE)]
     part = slice_.narrowed(status=lifecycle.PIPELINE)
     tile(cells[0], "pipeline", "**Open pipeline**", part, int(stock["count"].sum()), sum(stock["value"]))

@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import leads, lifecycle, periods
 from crm_core.slices import LeadSlice
 from pages._filters import filter_bar, notices, order, page_number, pager
-from pages._ui import enter, link, param, params, plain, status
+from pages._ui import counted, enter, link, param, params, plain, status
 
 VIEW = ("sort", "page")
 SORT_LABELS = {
@@ -35,7 +35,7 @@ frame, count = visitor.ask(leads.listing, slice_, sort, page_number(), PAGE_SIZE
 pages = max(1, -(-count // PAGE_SIZE))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
-figures.markdown(f"**{count:,}** leads")
+figures.markdown(counted(count, "leads"))
 with ordering:
     order(SORT_LABELS, sort, slice_.to_params() | keep)
 if not count:

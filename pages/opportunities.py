@@ -8,7 +8,7 @@ from crm_core.slices import Slice
 from pages import _server
 from pages._filters import filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
-from pages._ui import enter, link, param, params, plain, status
+from pages._ui import counted, enter, link, param, params, plain, status
 
 VIEW = ("sort", "page", "sum")
 SORT_LABELS = {
@@ -80,10 +80,10 @@ def reassign_form() -> None:
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
 if param("sum") == "won":
-    figures.markdown(f"**{listing.count:,}** opportunities · won value **{plain(visitor.exact(listing.won_value))}**")
+    figures.markdown(f"{counted(listing.count)} · won value **{plain(visitor.exact(listing.won_value))}**")
 else:
     figures.markdown(
-        f"**{listing.count:,}** opportunities · potential value **{plain(visitor.exact(listing.value))}** · "
+        f"{counted(listing.count)} · potential value **{plain(visitor.exact(listing.value))}** · "
         f"won value {plain(visitor.exact(listing.won_value))}"
     )
 with ordering:

@@ -85,12 +85,14 @@ def reassign_form() -> None:
             run(form, opportunities.reassign, owner)
 
 
+linkable = visitor.ask(opportunities.can_link, record)
 link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")
 st.title(plain(f"{record.number} · {record.customer}"))
 st.markdown(f"{status(record.status)} {plain(record.title or '')}")
 first, second, third = st.columns(3)
 with first.container(border=True):
-    facts([("Potential value", visitor.exact(record.value)), ("Won value", visitor.exact(record.won_value))])
+    won = visitor.exact(record.won_value) if record.won_value is not None else None
+    facts([("Potential value", visitor.exact(record.value)), ("Won value", won)])
     outcome = visitor.ask(settings.reasons).get(record.reason) if record.reason else None
     facts([("Reason", outcome), ("In their words", record.note)])
     facts([("Created", periods.moment(record.created_at)), ("Closed", periods.moment(record.closed_at))])
@@ -104,7 +106,7 @@ with third.container(border=True):
     facts([("Next step on", periods.day(record.next_step_on))])
     if record.offer_id:
         link(f"Open offer {record.offer_number}", "offer", {"id": str(record.offer_id)}, icon=":material/description:")
-    if visitor.person.may("offer.create"):
+    elif visitor.person.may("offer.create") and (linkable or visitor.ask(opportunities.editable, record)):
         link(
             "Create the offer from here",
             "new_offer",
@@ -117,7 +119,7 @@ if possible:
     for column, move in zip(st.columns(max(4, len(possible))), possible, strict=False):
         with column:
             move_form(move)
-if not record.offer_id and visitor.ask(opportunities.can_link, record):
+if linkable and not record.offer_id:
     offer_form()
 if visitor.person.may("opportunity.reassign"):
     reassign_form()

@@ -22,15 +22,14 @@ def run(form: str, verb, *args, seen: int | None = None) -> None:
 for row in visitor.ask(settings.rows, name):
     form = f"list-{name}-{row.code}"
     show(form, row.version)
-    with st.container(key=f"row-{name}-{row.code}"):
-        beside = problems(form, ["label"])
-        label, rename, retire = st.columns((4, 1, 1), vertical_alignment="bottom")
-        text = label.text_input("Name", value=row.label, key=f"{form}-label", label_visibility="collapsed")
-        beside("label")
-        if rename.button("Rename", key=f"{form}-save", disabled=text == row.label):
+    beside = problems(form, ["label"])
+    with st.container(key=f"row-{name}-{row.code}", horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Name", value=row.label, key=f"{form}-label", label_visibility="collapsed")
+        if st.button("Rename", key=f"{form}-save", disabled=text == row.label):
             run(form, settings.rename, row.code, text, seen=row.version)
-        if retire.button("Retire" if row.active else "Offer again", key=f"{form}-retire"):
+        if st.button("Retire" if row.active else "Offer again", key=f"{form}-retire"):
             run(form, settings.retire if row.active else settings.restore, row.code, seen=row.version)
+    beside("label")
 form = f"list-{name}-new"
 show(form, None)
 beside = problems(form, ["label"])

@@ -31,18 +31,24 @@ DEALS = st.lists(
         st.sampled_from(INSTANTS),
         st.booleans(),
     ),
-    max_size=4,
+    max_size=8,
 )
 SLICES = st.builds(
     Slice,
-    status=st.sampled_from([None, ("open", "won"), "lost"]),
-    owner=st.sampled_from([None, "3", "99"]),
-    created=st.sampled_from([None, "fy2025-26", "fy2026-27", "2026-q1"]),
+    status=st.sampled_from([None, None, ("open", "won"), "lost"]),
+    owner=st.sampled_from([None, None, "3", ("3", "4"), "99"]),
+    region=st.sampled_from([None, None, "coimbatore", ("outer_chennai", "mars")]),
+    business_unit=st.sampled_from([None, None, "water"]),
+    product=st.sampled_from([None, None, "valve"]),
+    customer=st.sampled_from([None, None, None, "1", "x"]),
+    created=st.sampled_from([None, None, "fy2025-26", "fy2026-27", "2026-q1", "..2026-03-31"]),
+    closed=st.sampled_from([None, None, None, "fy2025-26", "2026-04"]),
+    q=st.sampled_from([None, None, None, "amman", "OPP-2026-00001"]),
 )
 GROUPS = ("status", "business_unit", "region", "owner", "customer", "product", "created", "closed")
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(deals=DEALS, chosen=SLICES)
 def test_a_bar_its_list_and_its_export_are_the_same_rows(office: Office, deals: list, chosen: Slice) -> None:
     """A5, J9: for every person and dimension, to the paisa."""
