@@ -14,8 +14,9 @@ def inputs(form: str, present: Mapping[str, Any], beside: Callable[[str], None])
     """This function will show the inputs of a customer and return what they hold."""
     values = {}
     columns = st.columns(2)
+    half = len(customers.FIELDS) // 2
     for position, (name, field) in enumerate(customers.FIELDS.items()):
-        with columns[position % 2]:
+        with columns[position // half]:
             ask = st.text_area if name == "notes" else st.text_input
             label = field.label + (" *" if field.required else "")
             values[name] = ask(label, value=present.get(name) or "", key=f"{form}-{name}")

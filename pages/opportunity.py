@@ -85,6 +85,7 @@ def reassign_form() -> None:
             run(form, opportunities.reassign, owner)
 
 
+linkable = visitor.ask(opportunities.can_link, record)
 link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")
 st.title(plain(f"{record.number} · {record.customer}"))
 st.markdown(f"{status(record.status)} {plain(record.title or '')}")
@@ -105,7 +106,7 @@ with third.container(border=True):
     facts([("Next step on", periods.day(record.next_step_on))])
     if record.offer_id:
         link(f"Open offer {record.offer_number}", "offer", {"id": str(record.offer_id)}, icon=":material/description:")
-    if visitor.person.may("offer.create"):
+    elif visitor.person.may("offer.create") and (linkable or visitor.ask(opportunities.editable, record)):
         link(
             "Create the offer from here",
             "new_offer",
@@ -118,7 +119,7 @@ if possible:
     for column, move in zip(st.columns(max(4, len(possible))), possible, strict=False):
         with column:
             move_form(move)
-if not record.offer_id and visitor.ask(opportunities.can_link, record):
+if linkable and not record.offer_id:
     offer_form()
 if visitor.person.may("opportunity.reassign"):
     reassign_form()

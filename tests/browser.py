@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -108,26 +109,48 @@ def visit(page: Page, address: str, path: str, person: int | None = None) -> Non
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
 
 
-def idle(page: Page) -> None:
-    """This function will wait until what was done last is drawn; where a sentence can be expected, expect that."""
-    page.wait_for_timeout(400)
+def sits(page: Page, office: Any, name: str, path: str) -> None:
+    """This function will let a person of an office open a page of its app."""
+    visit(page, office.address, path, office.people[name].user_id)
+
+
+def heading(page: Page, text: str | re.Pattern[str]) -> Locator:
+    return page.get_by_role("heading", name=text, exact=isinstance(text, str))
+
+
+def idle(page: Page, begun: int = 400) -> None:
+    """This function will wait until what was done last has begun (milliseconds) and is drawn."""
+    page.wait_for_timeout(begun)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
 
 
-def type_into(page: Page | Locator, label: str, text: str) -> Locator:
+def type_into(page: Page, label: str, text: str) -> Locator:
     """This function will type into the input of a label and leave it."""
     field = page.get_by_label(label, exact=True)
     field.fill(text)
     field.blur()
+    idle(page, 100)
     return field
 
 
-def choose(page: Page, label: str, option: str, within: Page | Locator | None = None) -> None:
+def picked(page: Page, label: str) -> Locator:
+    """This function will give a searchable picker; its value is what is picked."""
+    return page.get_by_role("combobox", name=label, exact=True)
+
+
+def choose(page: Page, label: str, option: str) -> None:
     """This function will pick from a searchable picker by typing a part of the option."""
-    box = (within or page).get_by_role("combobox", name=re.compile(rf"{re.escape(label)}$"))
+    box = picked(page, label)
     box.click()
     box.fill(option)
     page.get_by_role("option", name=option).first.click()
+    idle(page, 100)
+
+
+def press(page: Page, label: str) -> None:
+    """This function will press a button; of two with one label (a form and its opener) the form's."""
+    page.get_by_role("button", name=label, exact=True).last.click()
+    idle(page, 100)
 
 
 def person(database: Database, role: str) -> int:

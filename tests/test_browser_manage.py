@@ -1,0 +1,382 @@
+"""What managers, org admins and viewers do in Chromium: the dashboard, the list's filters, customers, lists; and faults."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from crm_core import access, customers, leads, lifecycle, money, opportunities, pipeline, settings
+from crm_core.database import Database, open_database
+from crm_core.slices import Slice
+from tests.browser import choose, counted, heading, idle, picked, press, serving, sits, type_into
+from tests.conftest import Office
+
+
+@pytest.fixture(scope="module")
+def office(company: tuple[str, Database]) -> Office:
+    """The demo company, with the app in front of it at `office.address`."""
+    made = Office(company[1])
+    made.address = company[0]
+    return made
+
+
+def in_url(page: Page) -> Slice:
+    return Slice.from_params(parse_qs(page.evaluate("location.search")[1:], keep_blank_values=True))
+
+
+def figures(listing: pipeline.Listing) -> str:
+    value, won_value = money.exact(listing.value), money.exact(listing.won_value)
+    return f"{listing.count:,} opportunities · potential value {value} · won value {won_value}"
+
+
+def lists(page: Page, office: Office, name: str, slice_: Slice, **more: Any) -> pipeline.Listing:
+    """This function will expect the list to be that of a slice, its count and sums those of the core."""
+    listing = office.ask(pipeline.listing, office.people[name], slice_, **more)
+    expect(page.get_by_text(figures(listing), exact=True)).to_be_visible()
+    assert slice_ == in_url(page)
+    return listing
+
+
+def chart(page: Page, title: str) -> Locator:
+    """This function will give the chart under a heading."""
+    column = page.get_by_test_id("stVerticalBlock").filter(has=heading(page, title)).last
+    return column.get_by_test_id("stVegaLiteChart").nth(0)
+
+
+def twin(page: Page, title: str) -> list[tuple[str, str]]:
+    """This function will open the table beside a chart and give its links, text and address."""
+    page.get_by_text(f"{title}: the numbers as links").click()
+    table = page.get_by_test_id("stExpander").filter(has_text=f"{title}: the numbers as links")
+    expect(table.get_by_role("link").first).to_be_visible()
+    idle(page, 100)
+    return [(a.inner_text().strip(), str(a.get_attribute("href"))) for a in table.get_by_role("link").all()]
+
+
+def said(text: str) -> str:
+    """This function will turn a link of a twin table into what the list behind it must say."""
+    measured = re.search(r": ([\d,]+) · (₹[\d,.]+)$", text)
+    return f"{measured[1]} opportunities · potential value {measured[2]}" if measured else f"{text.split()[-1]} opp"
+
+
+def starts(page: Page, words: str) -> None:
+    expect(page.get_by_text(re.compile("^" + re.escape(words)))).to_be_visible()
+
+
+def unit_of(office: Office, name: str) -> str:
+    return str(office.ask(access.person, office.people[name]).business_unit)
+
+
+def test_a_click_on_a_segment_of_a_bar_opens_exactly_its_opportunities(office: Office, page: Page) -> None:
+    sits(page, office, "meena", "/?product=pump")
+    page.locator('path[aria-label*="label: Coimbatore;"][aria-label*="Status: Lost"]').click()
+    expect(heading(page, "Opportunities")).to_be_visible()
+    lists(page, office, "meena", Slice(product="pump", region="coimbatore", status="lost"))
+    page.go_back()
+    expect(heading(page, "By region")).to_be_visible()
+    lists_of = page.locator('path[aria-label*="Status: Lost"][aria-label*="label: Coimbatore;"]')
+    expect(lists_of).to_be_visible()
+
+
+def test_a_click_on_a_month_opens_exactly_its_opportunities(office: Office, page: Page) -> None:
+    sits(page, office, "meena", "/")
+    months = office.ask(pipeline.totals, office.meena, Slice(status="won"), by="closed")
+    best = months.loc[months["won_value"].astype(float).idxmax()]
+    page.locator("path[aria-label*='label: ']").filter(has_not_text="Status").first.wait_for()
+    mark = f'path[aria-label*="amount: {int(best["won_value"])};"]'
+    page.locator(mark).first.click()
+    expect(heading(page, "Opportunities")).to_be_visible()
+    expect(page.get_by_text(f"won value {money.exact(best['won_value'])}")).to_be_visible()
+    assert (Slice(status="won", closed=best["closed"]), best["count"]) == (in_url(page), counted(page))
+
+
+def test_every_number_beside_a_chart_is_the_count_and_sum_of_the_list_it_opens(office: Office, page: Page) -> None:
+    sits(page, office, "meena", "/")
+    found = twin(page, "By business unit")
+    whole = [said(text) for text, _href in found if "₹" in text]
+    total = office.ask(pipeline.listing, office.meena, Slice()).count
+    assert total == sum(int(words.split()[0]) for words in whole)
+    for text, href in found:
+        page.goto(f"{office.address}/{href}")
+        starts(page, said(text))
+        assert in_url(page) != Slice()
+
+
+@pytest.mark.parametrize("title", ["By region", "By sales engineer", "Created by month", "Won by month"])
+def test_a_number_beside_each_other_chart_opens_its_list(office: Office, page: Page, title: str) -> None:
+    sits(page, office, "meena", "/")
+    found = twin(page, title)
+    for text, _href in found[:2]:
+        page.get_by_role("link", name=text, exact=True).first.click()
+        words = said(text).replace("potential", "won") if title == "Won by month" else said(text)
+        starts(page, words)
+        page.go_back()
+        expect(heading(page, title)).to_be_visible()
+        twin(page, title)
+
+
+def test_each_filter_of_the_list_goes_into_its_url_and_narrows_it(office: Office, page: Page) -> None:
+    sits(page, office, "meena", "/opportunities")
+    asha, unit = office.asha, unit_of(office, "asha")
+    units = office.ask(settings.labels_of, asha, "business_unit")
+    chosen = Slice()
+    lists(page, office, "meena", chosen)
+    for label, option, name, value in (
+        ("Status", "Lost", "status", "lost"),
+        ("Business unit", units[unit], "business_unit", unit),
+        ("Region", "Outer Coimbatore", "region", "outer_coimbatore"),
+        ("Sales engineer", "Asha", "owner", str(asha.user_id)),
+    ):
+        choose(page, label, option)
+        chosen = chosen.but(**{name: value})
+        assert lists(page, office, "meena", chosen).count > 0, label
+    company = str(lists(page, office, "meena", chosen).rows["customer"][0])
+    type_into(page, "Search", company[:9]).press("Enter")
+    chosen = chosen.but(q=company[:9])
+    assert lists(page, office, "meena", chosen).count > 0
+    for label, option, name, value in (
+        ("Product", "Pump", "product", "pump"),
+        ("Created", "FY", "created", None),
+    ):
+        page.get_by_role("button", name=re.compile("More")).click()
+        choose(page, label, option)
+        page.wait_for_function(f"location.search.includes('{name}=')")
+        chosen = chosen.but(**{name: value or in_url(page).created})
+        lists(page, office, "meena", chosen)
+
+
+def test_another_order_and_page_keep_the_slice(office: Office, page: Page) -> None:
+    chosen = Slice(status=("lost", "won", "rejected"))
+    sits(page, office, "meena", "/opportunities?status=won&status=lost&status=rejected")
+    choose(page, "Order", "Highest value")
+    page.wait_for_function("location.search.includes('sort=-value')")
+    first = lists(page, office, "meena", chosen, sort="-value").rows
+    expect(page.get_by_role("link", name=re.compile("^OPP-")).first).to_have_text(first["number"][0])
+    press(page, "Next")
+    expect(page.get_by_text("Page 2 of")).to_be_visible()
+    second = lists(page, office, "meena", chosen, sort="-value", page=2).rows
+    expect(page.get_by_role("link", name=re.compile("^OPP-")).first).to_have_text(second["number"][0])
+    assert "sort=-value" in page.evaluate("location.search")
+    press(page, "Previous")
+    expect(page.get_by_text("Page 1 of")).to_be_visible()
+    lists(page, office, "meena", chosen)
+
+
+def test_an_org_admin_adds_renames_retires_and_restores_a_region(office: Office, page: Page) -> None:
+    """B16, H7"""
+    sits(page, office, "lakshmi", "/settings")
+    type_into(page, "Name of the new entry", "Hosur")
+    press(page, "Add")
+    expect(page.get_by_role("textbox", name="Name", exact=True).last).to_have_value("Hosur")
+    name = page.get_by_role("textbox", name="Name", exact=True).last
+    name.fill("Coimbatore")
+    name.press("Enter")
+    idle(page, 100)
+    press(page, "Rename")
+    expect(page.get_by_text("“Coimbatore” is in the list already")).to_be_visible()
+    name.fill("Greater Hosur")
+    name.press("Enter")
+    idle(page, 100)
+    press(page, "Rename")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    press(page, "Retire")
+    expect(page.get_by_role("button", name="Offer again")).to_have_count(1)
+    assert "hosur" not in office.ask(settings.labels_of, office.meena, "region")
+    press(page, "Offer again")
+    expect(page.get_by_role("button", name="Offer again")).to_have_count(0)
+    assert "Greater Hosur" == office.ask(settings.labels_of, office.meena, "region")["hosur"]
+
+
+def test_a_manager_has_no_settings(office: Office, page: Page) -> None:
+    sits(page, office, "meena", "/settings")
+    expect(page.get_by_text("Only an org admin can change the configured lists.")).to_be_visible()
+    assert (0, 0) == (page.get_by_role("link", name="Settings").count(), page.get_by_role("textbox").count())
+
+
+def test_a_manager_adds_finds_edits_deactivates_and_merges_a_customer(office: Office, page: Page) -> None:
+    sits(page, office, "meena", "/customers")
+    page.get_by_role("link", name="New customer").click()
+    expect(heading(page, "New customer")).to_be_visible()
+    for label, text in {"Company *": "Yercaud Coffee", "E-mail": "no address", "GSTIN": "33AAAAA0000A1Z"}.items():
+        type_into(page, label, text)
+    press(page, "Save customer")
+    expect(page.get_by_text("E-mail: enter one address such as name@company.in.")).to_be_visible()
+    expect(page.get_by_text("GSTIN: it is not a valid GSTIN of 15 characters")).to_be_visible()
+    type_into(page, "E-mail", "mani@yercaud.in")
+    type_into(page, "GSTIN", "")
+    press(page, "Save customer")
+    expect(heading(page, "Yercaud Coffee")).to_be_visible()
+    page.get_by_text("Edit", exact=True).click()
+    type_into(page, "City", "Yercaud")
+    press(page, "Save changes")
+    expect(page.get_by_text("Yercaud", exact=True)).to_be_visible()
+    press(page, "Deactivate")
+    expect(page.get_by_text("This customer is inactive and cannot be chosen")).to_be_visible()
+    press(page, "Reactivate")
+    expect(page.get_by_role("button", name="Deactivate")).to_be_visible()
+    made = next(iter(office.ask(customers.choices, office.meena, "yercaud")))
+    into = office.do(customers.create, office.meena, {"company": "Yercaud Coffee Works"})
+    page.get_by_role("button", name="Merge").click()
+    choose(page, "Merge into", "Yercaud Coffee Works")
+    page.get_by_role("button", name="Merge").last.click()
+    expect(page.get_by_text("This customer was merged into another.")).to_be_visible()
+    assert into == office.ask(customers.get, office.meena, made).merged_into_id
+    sits(page, office, "meena", "/customers")
+    type_into(page, "Search", "yercaud").press("Enter")
+    expect(page.get_by_text("2 customers")).to_be_visible()
+    page.get_by_role("link", name="Yercaud Coffee (inactive)").click()
+    page.get_by_role("link", name="Open Yercaud Coffee Works").click()
+    expect(heading(page, "Yercaud Coffee Works")).to_be_visible()
+
+
+def offered(page: Page, label: str) -> list[str]:
+    picked(page, label).click()
+    expect(page.get_by_role("option").first).to_be_visible()
+    texts = page.get_by_role("option").all_inner_texts()
+    page.keyboard.press("Escape")
+    return texts
+
+
+def test_an_engineers_pickers_name_no_other_owner(office: Office, page: Page) -> None:
+    """A6"""
+    sits(page, office, "asha", "/new_opportunity")
+    assert ["Asha Venkatesan"] == offered(page, "Sales engineer *")
+    sits(page, office, "asha", "/new_lead")
+    assert ["Asha Venkatesan"] == offered(page, "Owner *")
+    sits(page, office, "asha", "/opportunities")
+    assert ["Asha Venkatesan"] == [name for name in offered(page, "Sales engineer") if name != "Select all"]
+
+
+def test_an_engineer_after_the_manager_sees_only_their_own_sums(office: Office, page: Page, chromium: Browser) -> None:
+    """A16"""
+    ravis = chromium.new_context().new_page()
+    for visitor, name in ((page, "meena"), (ravis, "ravi"), (page, "meena")):
+        sits(visitor, office, name, "/")
+        totals = office.ask(pipeline.totals, office.people[name], Slice(), by="status")
+        for row in totals.itertuples(index=False):
+            tile = visitor.locator(f".st-key-tile-{row.status}")
+            amount = row.won_value if row.status == lifecycle.WON else row.value
+            expect(tile.get_by_text(money.exact(amount), exact=True).last).to_be_visible()
+            expect(tile.get_by_role("link")).to_have_text(f"{row.count:,} opportunities")
+    ravis.context.close()
+
+
+def test_a_viewer_is_offered_nothing_that_changes_anything(office: Office, page: Page) -> None:
+    ways = office.ask(pipeline.totals, office.meena, Slice(), by="status")
+    shown = [office.ask(pipeline.listing, office.meena, Slice(status=code)).rows["id"][0] for code in ways["status"]]
+    lead = office.ask(leads.listing, office.meena, leads.LeadSlice(status="new"))[0]["id"][0]
+    offer = office.sql("SELECT max(id) FROM offer")[0][0]
+    paths = [f"/opportunity?id={i}" for i in shown]
+    paths += [f"/lead?id={lead}", "/customer?id=1", f"/offer?id={offer}"]
+    for path in (*paths, "/opportunities", "/leads", "/customers"):
+        sits(page, office, "vikram", path)
+        expect(page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible()
+        buttons = page.get_by_test_id("stMain").get_by_role("button").all_inner_texts()
+        words = {word for text in buttons for word in text.split("\n") if word}
+        assert words <= {"Previous", "Next", "tune", "More", "expand_more"}, path
+        links = page.get_by_test_id("stMain").get_by_role("link").all_inner_texts()
+        assert not [text for text in links if re.search("New|Create|Add", text)], path
+    for path in ("/new_opportunity", "/new_lead", "/new_customer", "/new_offer"):
+        sits(page, office, "vikram", path)
+        expect(page.get_by_text("You may not create")).to_be_visible()
+        assert 0 == page.get_by_role("textbox").count()
+
+
+def test_opening_a_link_never_changes_anything(office: Office, page: Page) -> None:
+    """E-9"""
+    by_status = {
+        code: office.ask(pipeline.listing, office.meena, Slice(status=code)).rows["id"][0]
+        for code in ("open", "offer_made", "won")
+    }
+    lead = office.ask(leads.listing, office.meena, leads.LeadSlice(status="qualified"))[0]["id"][0]
+    before = [office.count(table) for table in ("audit", "transition", "submit", "customer", "opportunity")]
+    for path in (
+        f"/opportunity?id={by_status['open']}&action=make_offer&move=make_offer",
+        f"/opportunity?id={by_status['offer_made']}&action=won&win=1&won_value=1",
+        f"/opportunity?id={by_status['won']}&reopen=1&action=reopen&note=x",
+        f"/lead?id={lead}&convert=1&action=convert",
+        "/new_customer?company=Vel&save=1",
+    ):
+        sits(page, office, "meena", path)
+        expect(page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible()
+    sits(page, office, "meena", "/opportunities?action=won&convert=1&reopen=1")
+    for key in ("action", "convert", "reopen"):
+        expect(page.get_by_text(f"“{key}” in this link is not a filter; it was ignored.")).to_be_visible()
+    after = [office.count(table) for table in ("audit", "transition", "submit", "customer", "opportunity")]
+    assert before == after
+
+
+def test_five_thousand_parameters_filter_nothing_and_the_page_says_so(office: Office, page: Page) -> None:
+    """E-4"""
+    many = "&".join(f"x{n}={n}" for n in range(5000))
+    sits(page, office, "asha", f"/opportunities?{many}")
+    own = office.ask(pipeline.listing, office.asha, Slice())
+    expect(page.get_by_text(figures(own), exact=True)).to_be_visible()
+    expect(page.get_by_text("All opportunities").or_(page.get_by_text("too long")).first).to_be_visible()
+
+
+def test_what_somebody_searches_for_is_in_no_log(office: Office, page: Page, server_log: Path) -> None:
+    """E-13"""
+    sits(page, office, "meena", "/opportunities?q=secretmill")
+    expect(page.get_by_text("No opportunities for this selection.")).to_be_visible()
+    type_into(page, "Search", "secretworks").press("Enter")
+    expect(page.get_by_text("Search: secretworks")).to_be_visible()
+    sits(page, office, "meena", "/leads?q=secretlead")
+    sits(page, office, "meena", "/customers?q=secretfirm")
+    expect(page.get_by_text("No customers for this search.")).to_be_visible()
+    written = server_log.read_text()
+    assert "Uvicorn running" in written
+    assert [] == [line for line in written.splitlines() if re.search(r"secret|GET|q=|Meena|kaveriflow", line)]
+
+
+def test_a_label_full_of_punctuation_breaks_no_chart(office: Office, page: Page) -> None:
+    """K4"""
+    label = "Sr. [North]: a.b\\c 'q' \"w\""
+    code = office.do(settings.add, office.lakshmi, "region", label)
+    unit = office.do(settings.add, office.lakshmi, "business_unit", label)
+    values = {"customer_id": 1, "region": code, "business_unit": unit, "product": "pump", "value": "9 cr"}
+    office.do(opportunities.create, office.meena, values)
+    sits(page, office, "meena", f"/?business_unit={unit}")
+    marks = page.locator('path[aria-label*="Sr. [North]: a.b"]')
+    expect(marks).to_have_count(2)
+    expect(page.locator("text").get_by_text("Sr. [North]: a.b").first).to_be_visible()
+    marks.first.click()
+    expect(heading(page, "Opportunities")).to_be_visible()
+    lists(page, office, "meena", Slice(region=code, business_unit=unit, status="open"))
+
+
+@pytest.fixture
+def broken(demo_file: Path, tmp_path: Path) -> Iterator[Office]:
+    """A company of its own whose app is served, to break something behind the app's back."""
+    url = f"sqlite:///{shutil.copy(demo_file, tmp_path / 'broken.sqlite3')}"
+    made = Office(open_database(url))
+    made.log = tmp_path / "server.log"
+    with serving(url, made.log) as made.address:
+        yield made
+    made.database.dispose()
+
+
+def test_a_fault_shows_its_number_and_the_log_tells_the_rest_but_no_search(broken: Office, page: Page) -> None:
+    """K2, E-13"""
+    sits(page, broken, "meena", "/opportunities?q=secretmill")
+    expect(heading(page, "Opportunities")).to_be_visible()
+    broken.sql("ALTER TABLE business_unit RENAME TO gone")
+    page.reload()
+    problem = page.get_by_text(re.compile(r"Something went wrong; it is logged under reference [0-9a-f]{8}\."))
+    expect(problem).to_be_visible()
+    shown = page.locator("body").inner_text()
+    assert [] == re.findall(r"(?i)select|sqlite|business_unit|traceback|\.py", shown)
+    reference = re.search(r"reference ([0-9a-f]{8})", problem.inner_text())
+    written = broken.log.read_text()
+    assert reference
+    assert [f"unexpected error, reference {reference[1]}"] == re.findall(r"unexpected error, reference \w+", written)[
+        -1:
+    ]
+    assert "no such table: business_unit" in written
+    assert "secretmill" not in written
