@@ -129,12 +129,8 @@ def visible_to(asking: Person, record: FromClause = opportunity) -> ColumnElemen
     """This function will give the clause of the opportunities (or of an alias) a person may see. Source: seed, the list."""
     if asking.may("opportunity.see_all"):
         return true()
-    ways: list[ColumnElement[bool]] = []
-    if asking.may("opportunity.see_own"):
-        ways.append(record.c.owner_id == asking.id)
-    if asking.may("opportunity.see_named"):
-        ways.append(record.c.application_engineer_id == asking.id)
-    return or_(*ways) if ways else false()
+    ways = {"see_own": record.c.owner_id, "see_named": record.c.application_engineer_id}
+    return or_(false(), *(c == asking.id for name, c in ways.items() if asking.may(f"opportunity.{name}")))
 
 
 def leads_visible_to(asking: Person) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from crm_core.access import Actor, require
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 HEADINGS = (
     "Number", "Title", "Customer", "Region", "State", "City", "Business unit", "Product", "Sales engineer",
     "Application engineer", "Status", "Potential value", "Won value", "Created (IST)", "Closed (IST)",

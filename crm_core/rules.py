@@ -213,10 +213,23 @@ RULES = (
     ),
     *(
         Rule(table, event, "TRUE", "History is only added to.")
-        for table in ("transition", "audit")
+        for table in ("transition", "audit", "denial", "audit_seal")
         for event in ("UPDATE", "DELETE")
     ),
-    Rule("audit", "INSERT", "EXISTS (SELECT 1 FROM audit a WHERE a.id = NEW.id)", "History is only added to."),
+    *(
+        Rule(
+            table, "INSERT", f"EXISTS (SELECT 1 FROM {table} a WHERE a.{key} = NEW.{key})", "History is only added to."
+        )
+        for table, key in (("audit", "id"), ("denial", "id"), ("audit_seal", "position"), ("audit_seal", "audit_id"))
+    ),
+    *(
+        Rule("identity", event, condition, "An account of a sign-in provider is bound to one user for good.")
+        for event, condition in (
+            ("INSERT", "EXISTS (SELECT 1 FROM identity i WHERE i.user_id = NEW.user_id)"),
+            ("UPDATE", _changed("user_id", "issuer", "subject", "bound_at")),
+            ("DELETE", "TRUE"),
+        )
+    ),
     *(
         Rule(table, "DELETE", "TRUE", "Records are retired or deactivated, never deleted.")
         for table in ("opportunity", "customer", "lead", "offer", "app_user", *LISTS)
@@ -273,6 +286,7 @@ RULES = (
         "How a customer began cannot be rewritten.",
     ),
     Rule("offer", "UPDATE", _STALE, STALE),
+    Rule("offer", "UPDATE", f"NEW.id <> OLD.id {_DATED}", "How an offer began cannot be rewritten."),
 )
 
 EFFECTS = (

@@ -365,3 +365,38 @@ submit = Table(
     Column("result", JSON),
     Column("at", Instant, nullable=False),
 )
+
+#: Which account of which sign-in provider is which user: bound at the first sign-in, never bound anew.
+identity = Table(
+    "identity",
+    metadata,
+    Column("user_id", ForeignKey("app_user.id"), primary_key=True, autoincrement=False),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("bound_at", Instant, nullable=False),
+    Column("signed_out_at", Instant),
+    UniqueConstraint("issuer", "subject"),
+)
+
+#: What was attempted and refused, kept apart from what was done, without any value.
+denial = Table(
+    "denial",
+    metadata,
+    _key(),
+    Column("at", Instant, nullable=False),
+    _link("by_id", "app_user.id"),
+    Column("action", String(60), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("request_id", String(40), nullable=False, server_default=""),
+    Index("ix_denial_at", "at"),
+)
+
+#: The chain over the committed audit rows: each digest covers the one before and one row.
+audit_seal = Table(
+    "audit_seal",
+    metadata,
+    Column("position", Key, primary_key=True, autoincrement=False),
+    _link("audit_id", "audit.id", nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),
+    Column("sealed_at", Instant, nullable=False),
+)

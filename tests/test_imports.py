@@ -199,6 +199,15 @@ def test_j8_a_file_name_is_never_a_path(database, tmp_path, name):
         imports.run(database, other, folder(tmp_path, GOOD.format(1)))
 
 
+def test_j8_a_name_that_leads_elsewhere_is_not_followed(database, tmp_path):
+    rows = folder(tmp_path, GOOD.format(1))
+    outside = tmp_path / "outside.csv"
+    (rows / "sales_pipeline.csv").rename(outside)
+    (rows / "sales_pipeline.csv").symlink_to(outside)
+    with pytest.raises(Invalid, match="not a plain file"):
+        imports.run(database, MAVEN, rows)
+
+
 def test_a_file_above_the_limit_is_refused(database, tmp_path, monkeypatch):
     monkeypatch.setattr(imports, "LARGEST_FILE", 10)
     with pytest.raises(Invalid, match="larger than"):

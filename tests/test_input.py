@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,10 +23,12 @@ from crm_core import (
     logs,
     offers,
     opportunities,
+    periods,
     pipeline,
     users,
 )
-from crm_core.errors import Invalid, NotFound, Refusal
+from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound, Refusal
+from crm_core.schema import Instant, metadata
 from crm_core.slices import LeadSlice, Slice
 from tests.conftest import Office
 
@@ -351,3 +355,211 @@ def test_a_hundred_thousand_rows_leave_the_database_a_page_at_a_time(office: Off
         assert (25, min(page, 4000)) == (len(listed.rows), listed.page)
         assert peak < 5_000_000
     assert 25 == len(office.ask(pipeline.listing, office.kavya, Slice(q="pump 99"), sort="value").rows)
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1")
+
+
+def test_no_spreadsheet_runs_what_an_export_holds(office: Office) -> None:
+    """J1: in every column of text, even where it got past the program; numbers stay numbers."""
+    office.opportunity(application_engineer_id=office.arun.user_id, value="1,234.50")
+    texts = ("Title", "Customer", "Region", "State", "City", "Business unit", "Sales engineer", "Application engineer")
+    for text in FORMULAS:
+        for table, change in (
+            ("opportunity", f"title = '{text}', state = '{text}', city = '{text}'"),
+            ("customer", f"company = '{text}'"),
+            ("app_user", f"name = '{text}'"),
+            ("region", f"label = '{text}'"),
+            ("business_unit", f"label = '{text}'"),
+        ):
+            office.sql(f"UPDATE {table} SET {change}, version = version + 1")
+        written = office.do(exports.as_csv, office.kavya, Slice()).decode("utf-8-sig")
+        (row,) = csv.DictReader(io.StringIO(written, newline=""))
+        assert dict.fromkeys(texts, "'" + text) == {name: row[name] for name in texts}
+        assert (Decimal("1234.5"), "") == (Decimal(row["Potential value"]), row["Won value"])
+
+
+def test_times_are_stored_with_their_offset_and_shown_in_india(office: Office) -> None:
+    """H10: in every column of a time, on both databases; midnight in India is 18:30 UTC of the day before."""
+    at = datetime(2026, 3, 31, 18, 30, tzinfo=UTC)
+    given = {"customer_id": office.customer(), "region": "coimbatore", "business_unit": "water", "product": "pump"}
+    made = office.do(opportunities.create, office.meena, given | {"value": 1}, at=at)
+    row = entity_of(office, "opportunity", made)
+    assert (at, UTC, "1 Apr 2026, 00:00") == (row.created_at, row.created_at.tzinfo, periods.moment(row.created_at))
+    entry = office.ask(opportunities.history, office.meena, made)[0]
+    assert "1 Apr 2026, 00:00" == periods.moment(entry.at)
+    (line,) = csv.DictReader(io.StringIO(office.do(exports.as_csv, office.kavya, Slice()).decode("utf-8-sig")))
+    assert "1 Apr 2026, 00:00" == line["Created (IST)"]
+    office.lead()
+    kinds = {
+        f"{table.name}.{column.name}": office.sql(
+            f"SELECT {'pg_typeof' if office.name == 'postgresql' else ''}({column.name}) FROM {table.name} "
+            f"WHERE {column.name} IS NOT NULL LIMIT 1"
+        )
+        for table in metadata.sorted_tables
+        for column in table.c
+        if isinstance(column.type, Instant)
+    }
+    assert {"opportunity.created_at", "transition.at", "audit.at", "lead.changed_at"} <= set(kinds)
+    for found in kinds.values():
+        for (stored,) in found:
+            assert "timestamp with time zone" == stored or re.fullmatch(r"\d{4}-.*T.*\.\d{6}\+00:00", stored)
+
+
+def as_it_was(office: Office) -> list[Any]:
+    tables = ("opportunity", "lead", "customer", "offer", "audit", "transition")
+    return [office.sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
+
+
+@pytest.mark.parametrize(("owner", "other", "why"), [("asha", "ravi", NotAllowed), ("ravi", "asha", NotFound)])
+def test_an_engineer_gives_nothing_away_and_grabs_nothing(
+    office: Office, owner: str, other: str, why: type[Refusal]
+) -> None:
+    """A8: by another owner among the values."""
+    made, lead = office.opportunity(owner), office.lead(owner)
+    before = as_it_was(office)
+    given = {"owner_id": office.people[other].user_id}
+    for verb, record in ((opportunities.edit, made), (leads.edit, lead)):
+        with pytest.raises(why):
+            office.do(verb, office.asha, record, given)
+    with pytest.raises(NotAllowed):
+        office.do(opportunities.reassign, office.asha, made, given["owner_id"])
+    assert before == as_it_was(office)
+
+
+def test_an_engineer_makes_nothing_for_another(office: Office) -> None:
+    """A8: neither a lead nor an opportunity, nor while converting."""
+    lead, home = office.lead(), office.customer("Vel Mills")
+    before = as_it_was(office)
+    theirs = {"owner_id": office.ravi.user_id}
+    deal = {"region": "coimbatore", "business_unit": "water", "product": "pump", "value": 1}
+    for verb, *given in (
+        (leads.create, {"contact": "Mani", "company": "Vel Mills", "source": "website"} | theirs),
+        (opportunities.create, deal | {"customer_id": home} | theirs),
+        (leads.convert, lead, deal | theirs),
+    ):
+        with pytest.raises(NotAllowed):
+            office.do(verb, office.asha, *given)
+    assert before == as_it_was(office)
+
+
+def test_a_manager_gives_to_another_and_it_is_told(office: Office) -> None:
+    """A8: by either way, and a lead too; before and after are in the history."""
+    made, lead = office.opportunity(), office.lead()
+    office.do(opportunities.edit, office.kavya, made, {"owner_id": office.ravi.user_id})
+    office.do(opportunities.reassign, office.kavya, made, office.asha.user_id)
+    office.do(leads.edit, office.kavya, lead, {"owner_id": office.ravi.user_id})
+    said = office.ask(opportunities.history, office.kavya, made) + office.ask(leads.history, office.kavya, lead)
+    told = [(e.by, c.before, c.after) for e in said for c in e.changes if c.before in ("Asha", "Ravi")]
+    assert [("Kavya", "Ravi", "Asha"), ("Kavya", "Asha", "Ravi"), ("Kavya", "Asha", "Ravi")] == told
+
+
+FORBIDDEN = (
+    "status",
+    "version",
+    "created_at",
+    "id",
+    "source_lead_id",
+    "created_by_id",
+    "active",
+    "search",
+    "won_value",
+)
+FORBIDDEN += ("external_ref", "email_key", "merged_into_id", "converted_customer_id", "is_admin", "")
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_nobody_sends_what_no_form_asks(office: Office, entity: str) -> None:
+    """A9: every such key is named, and nothing is saved."""
+    module, declared, make = ENTITIES[entity]
+    made = make(office)
+    before = as_it_was(office)
+    for key in set(FORBIDDEN) - set(declared):
+        for verb, *record in ((module.edit, made), (module.create,)):
+            with pytest.raises(Invalid) as refused:
+                office.do(verb, office.kavya, *record, {key: 1})
+            assert key in refused_field(refused.value)
+    for verb, record, *name in (
+        (opportunities.move, office.opportunity(), "lose"),
+        (leads.disqualify, office.lead()),
+    ):
+        reason = "price" if name else "duplicate"
+        with pytest.raises(Invalid) as refused:
+            office.do(verb, office.kavya, record, *name, {"reason": reason, "version": 7, "status": "won"})
+        assert ["version", "status"] == refused_field(refused.value)
+    assert before[3] == as_it_was(office)[3]
+    assert before == [rows[: len(was)] for rows, was in zip(as_it_was(office), before, strict=True)]
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_how_a_record_began_cannot_be_rewritten(office: Office, entity: str) -> None:
+    """A9: past the program."""
+    ENTITIES[entity][2](office)
+    before = as_it_was(office)
+    for change in ("created_at = '2020-01-01T00:00:00.000000+00:00'", "created_by_id = 3", "id = 77", "version = 7"):
+        more = "" if change.startswith("version") else ", version = version + 1"
+        with pytest.raises(Refusal):
+            office.sql(f"UPDATE {entity} SET {change}{more}")
+    assert before == as_it_was(office)
+
+
+def test_an_application_engineer_reads_what_names_them_and_changes_nothing(office: Office) -> None:
+    """A10: while they are named; a colleague's deal does not exist."""
+    named = office.opportunity(application_engineer_id=office.arun.user_id)
+    other, lead = office.opportunity(), office.lead()
+    before = as_it_was(office)
+    assert [named] == list(office.ask(pipeline.listing, office.arun, Slice()).rows["id"])
+    assert 1 == office.ask(pipeline.totals, office.arun, Slice())["count"][0]
+    assert not office.ask(opportunities.editable, office.arun, entity_of(office, "opportunity", named))
+    assert [] == office.ask(opportunities.moves, office.arun, entity_of(office, "opportunity", named))
+    for verb, *given in (
+        (opportunities.edit, named, {"title": "Mine"}),
+        (opportunities.move, named, "make_offer"),
+        (opportunities.link_offer, named, 1),
+        (opportunities.reassign, named, office.ravi.user_id),
+        (opportunities.create, {}),
+        (exports.as_csv, Slice()),
+    ):
+        with pytest.raises(NotAllowed):
+            office.do(verb, office.arun, *given)
+    for verb, record in ((opportunities.get, other), (opportunities.history, other), (leads.get, lead)):
+        with pytest.raises(NotFound):
+            office.ask(verb, office.arun, record)
+    assert before == as_it_was(office)
+    office.do(opportunities.edit, office.asha, named, {"application_engineer_id": None})
+    with pytest.raises(NotFound):
+        office.ask(opportunities.get, office.arun, named)
+
+
+def test_an_engineer_named_on_anothers_deal_reads_it_and_changes_nothing(office: Office) -> None:
+    """A10: the owner still does."""
+    named = office.opportunity("ravi", application_engineer_id=office.asha.user_id)
+    assert "Ravi" == office.ask(opportunities.get, office.asha, named).owner
+    with pytest.raises(NotAllowed, match="only its sales engineer or a manager"):
+        office.do(opportunities.edit, office.asha, named, {"title": "Mine"})
+    with pytest.raises(NotAllowed):
+        office.do(opportunities.move, office.asha, named, "make_offer")
+    office.do(opportunities.edit, office.ravi, named, {"title": "Still Ravi's"})
+    office.move(named, "make_offer", by="ravi")
+    assert "offer_made" == entity_of(office, "opportunity", named).status
+
+
+def test_what_is_taken_says_nothing_of_what_is_hidden(office: Office) -> None:
+    """A19: of another's lead, offer or address."""
+    office.lead("ravi", email="mani@secret.in", phone="98400 12345", company="Secret Mills")
+    home = office.customer("Secret Mills", email="mani@secret.in")
+    office.opportunity("ravi", customer_id=home)
+    office.offer(home, "Q-1")
+    mine = {"email": "mani@secret.in", "phone": "98400 12345", "company": "Other"}
+    assert ["customer"] == [kind for kind, _, _ in office.ask(leads.duplicates, office.asha, mine)]
+    assert {"customer", "lead"} == {kind for kind, _, _ in office.ask(leads.duplicates, office.kavya, mine)}
+    made = office.do(leads.create, office.asha, mine | {"contact": "Mani", "source": "website"})
+    assert [made] == list(office.ask(leads.listing, office.asha, LeadSlice())[0]["id"])
+    own = office.customer("Vel Mills")
+    office.opportunity("asha", customer_id=own)
+    with pytest.raises(Invalid) as refused:
+        office.do(offers.create, office.asha, {"number": "Q-1", "customer_id": own, "amount": 1})
+    assert "Secret" not in str(refused.value)
+    with pytest.raises(Conflict) as taken:
+        office.sql(f"UPDATE customer SET email = 'x', email_key = 'mani@secret.in', version = 2 WHERE id = {own}")
+    assert ("This e-mail address is in use already.",) == taken.value.messages

@@ -211,14 +211,19 @@ def test_an_offer_is_linked_only_where_it_belongs(office: Office) -> None:
         office.do(opportunities.link_offer, office.kavya, lost, free)
 
 
-def test_history_keeps_its_order_when_the_clock_goes_back(office: Office) -> None:
-    """B15."""
-    made = office.at("offer_made")
-    with office.database.write() as conn:
-        clock.start(conn, datetime.now(UTC) - timedelta(hours=2))
-        opportunities.move(conn, office.asha, made, "win", {"won_value": "1"})
+def test_history_keeps_its_order_when_the_clock_jumps(office: Office) -> None:
+    """B15, G15: a day ahead and back again; the order of the moves is theirs, not the clock's."""
+    made = office.opportunity()
+    asked = (("make_offer", {}), ("win", {"won_value": "1"}), ("reopen", {"note": "They called"}), ("make_offer", {}))
+    for (name, values), hours in zip(asked, (24, -2, 24, 0), strict=True):
+        with office.database.write() as conn:
+            clock.start(conn, datetime.now(UTC) + timedelta(hours=hours))
+            opportunities.move(conn, office.kavya, made, name, values)
     said = [e.action for e in office.ask(opportunities.history, office.asha, made)]
-    assert ["marked it won", "made the offer", "created it"] == said
+    assert ["made the offer", "reopened it", "marked it won", "made the offer", "created it"] == said
+    kept = office.sql(f"SELECT seq, to_status FROM transition WHERE opportunity_id = {made} ORDER BY seq")
+    assert [(1, "open"), (2, "offer_made"), (3, "won"), (4, "open"), (5, "offer_made")] == [tuple(r) for r in kept]
+    assert "offer_made" == status_of(office, made)
 
 
 def test_a_retired_region_stays_readable_but_takes_nothing_new(office: Office) -> None:

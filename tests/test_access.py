@@ -1,0 +1,244 @@
+"""Who may see and do what: the table by hand, and every role at every door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from crm_core import access, customers, exports, leads, offers, opportunities, pipeline, settings, users
+from crm_core.access import Actor
+from crm_core.errors import NotAllowed, NotFound, Refusal
+from crm_core.slices import LeadSlice, Slice
+from tests.conftest import Office
+
+#: The five roles and whether each has a permission: sales engineer, application engineer, manager, org admin, viewer.
+ROLES = ("sales_engineer", "application_engineer", "manager", "org_admin", "viewer")
+PERMISSIONS = {
+    "opportunity.see_all": "..xxx",
+    "opportunity.see_own": "x....",
+    "opportunity.see_named": "xxxx.",
+    "opportunity.create": "x.xx.",
+    "opportunity.move": "x.xx.",
+    "opportunity.change_own": "x....",
+    "opportunity.change_all": "..xx.",
+    "opportunity.be_owner": "x.xx.",
+    "opportunity.reopen": "..xx.",
+    "opportunity.reassign": "..xx.",
+    "opportunity.change_closed": "..xx.",
+    "lead.see_all": "..xxx",
+    "lead.see_own": "x....",
+    "lead.create": "x.xx.",
+    "lead.change": "x.xx.",
+    "lead.change_own": "x....",
+    "lead.change_all": "..xx.",
+    "customer.create": "x.xx.",
+    "customer.change": "x.xx.",
+    "customer.retire": "..xx.",
+    "offer.create": "x.xx.",
+    "export": "x.xx.",
+    "audit.read": "..xx.",
+    "settings.change": "...x.",
+    "users.change": "...x.",
+    "import": "...x.",
+}
+PERSON = dict(zip(ROLES, ("asha", "arun", "kavya", "meena", "devi"), strict=True))
+#: permissions that say what is seen or who may be chosen; nobody is refused for the lack of one
+SCOPES = {"see_all", "see_own", "see_named", "change_own", "change_all", "be_owner"}
+
+
+def test_every_role_has_the_permissions_of_the_table(office: Office) -> None:
+    """Role by role, permission by permission, as the database knows the people."""
+    seen = {}
+    for permission in set().union(*access.GRANTS.values()) | set(PERMISSIONS):
+        people = [office.ask(access.person, office.people[PERSON[role]]) for role in ROLES]
+        seen[permission] = "".join("x" if person.may(permission) else "." for person in people)
+    assert PERMISSIONS == seen
+    assert set(ROLES) == set(access.GRANTS) == set(access.ROLE_LABELS)
+
+
+def test_every_refusal_has_its_sentence() -> None:
+    """Whoever lacks a permission reads why."""
+    asked = {p for p in PERMISSIONS if p.rpartition(".")[2] not in SCOPES}
+    assert asked <= set(access.DENIALS)
+    assert all(sentence.endswith(".") for sentence in access.DENIALS.values())
+
+
+def deal(office: Office) -> dict[str, Any]:
+    given = {"region": "coimbatore", "business_unit": "water", "product": "pump", "value": 1}
+    return given | {"customer_id": office.customer("Vel Mills")}
+
+
+#: what people do → the permission that lets them, and how they do it with nothing of their own in the way
+DOORS: dict[str, tuple[str, Callable[[Office, Actor], Any]]] = {
+    "create an opportunity": (
+        "opportunity.create",
+        lambda office, actor: office.do(opportunities.create, actor, deal(office)),
+    ),
+    "give an opportunity away": (
+        "opportunity.reassign",
+        lambda office, actor: office.do(opportunities.reassign, actor, office.opportunity(), office.ravi.user_id),
+    ),
+    "take a lead in": (
+        "lead.create",
+        lambda office, actor: office.do(
+            leads.create, actor, {"contact": "Mani", "company": "Vel Mills", "source": "website"}
+        ),
+    ),
+    "add a customer": ("customer.create", lambda office, actor: office.do(customers.create, actor, {"company": "Vel"})),
+    "edit a customer": (
+        "customer.change",
+        lambda office, actor: office.do(customers.edit, actor, office.customer(), {"city": "Erode"}),
+    ),
+    "deactivate a customer": (
+        "customer.retire",
+        lambda office, actor: office.do(customers.deactivate, actor, office.customer()),
+    ),
+    "reactivate a customer": (
+        "customer.retire",
+        lambda office, actor: office.do(customers.reactivate, actor, office.customer()),
+    ),
+    "merge two customers": (
+        "customer.retire",
+        lambda office, actor: office.do(customers.merge, actor, office.customer(), office.customer("Vel Mills")),
+    ),
+    "add an offer": (
+        "offer.create",
+        lambda office, actor: office.do(
+            offers.create, actor, {"number": "Q-9", "amount": 1, "customer_id": with_deal(office, actor)}
+        ),
+    ),
+    "export": ("export", lambda office, actor: office.do(exports.as_csv, actor, Slice())),
+    "add to a list": ("settings.change", lambda office, actor: office.do(settings.add, actor, "region", "Salem")),
+    "rename in a list": (
+        "settings.change",
+        lambda office, actor: office.do(settings.rename, actor, "region", "coimbatore", "Kovai"),
+    ),
+    "retire from a list": (
+        "settings.change",
+        lambda office, actor: office.do(settings.retire, actor, "region", "outer_chennai"),
+    ),
+    "read a list whole": ("settings.change", lambda office, actor: office.ask(settings.rows, actor, "region")),
+    "add a user": (
+        "users.change",
+        lambda office, actor: office.do(
+            users.add, actor, {"name": "Uma", "email": "uma@example.in", "role": "org_admin"}
+        ),
+    ),
+    "give a role": (
+        "users.change",
+        lambda office, actor: office.do(users.change_role, actor, actor.user_id, "org_admin"),
+    ),
+    "deactivate a user": (
+        "users.change",
+        lambda office, actor: office.do(users.deactivate, actor, office.ravi.user_id),
+    ),
+    "name a past day": (
+        "import",
+        lambda office, actor: office.do(opportunities.create, actor, deal(office), external_ref="x:1"),
+    ),
+}
+
+
+def with_deal(office: Office, actor: Actor) -> int:
+    home = office.customer()
+    if office.ask(access.person, actor).may("opportunity.be_owner"):
+        office.opportunity(customer_id=home, owner_id=actor.user_id)
+    return home
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_finds_the_doors_of_the_table_open_and_the_others_shut(office: Office, role: str) -> None:
+    """I16, H7: an engineer cannot make themselves admin, nor a manager anybody."""
+    actor = office.people[PERSON[role]]
+    seen, wanted = {}, {}
+    for name, (permission, act) in DOORS.items():
+        wanted[name] = None if PERMISSIONS[permission][ROLES.index(role)] == "x" else access.DENIALS[permission]
+        if name == "name a past day" and wanted[name] and role in ("application_engineer", "viewer"):
+            wanted[name] = access.DENIALS["opportunity.create"]
+        try:
+            act(office, actor)
+            seen[name] = None
+        except NotAllowed as why:
+            seen[name] = str(why)
+    assert wanted == seen
+
+
+def test_everybody_sees_the_deals_of_the_table(office: Office) -> None:
+    """A2, A10: own, named, all; list, tile and filter alike."""
+    deals = {
+        "asha's": office.opportunity("asha"),
+        "ravi's": office.opportunity("ravi"),
+        "ravi's, naming asha": office.opportunity("ravi", application_engineer_id=office.asha.user_id),
+        "asha's, naming arun": office.opportunity("asha", application_engineer_id=office.arun.user_id),
+    }
+    everything = set(deals)
+    sees = {
+        "asha": everything - {"ravi's"},
+        "ravi": {"ravi's", "ravi's, naming asha"},
+        "arun": {"asha's, naming arun"},
+        **dict.fromkeys(("kavya", "meena", "devi"), everything),
+    }
+    for name, wanted in sees.items():
+        rows = office.ask(pipeline.listing, office.people[name], Slice()).rows
+        assert wanted == {deal for deal, made in deals.items() if made in set(rows["id"])}
+        assert len(wanted) == office.ask(pipeline.totals, office.people[name], Slice())["count"][0]
+        owners = set(office.ask(pipeline.choices, office.people[name], "owner").values())
+        assert {deal.partition("'")[0].title() for deal in wanted} == owners
+
+
+def test_everybody_sees_the_leads_of_the_table(office: Office) -> None:
+    """A9: own or all; an application engineer none."""
+    asha, ravi = office.lead("asha"), office.lead("ravi")
+    sees = {"asha": {asha}, "ravi": {ravi}, "arun": set(), "kavya": {asha, ravi}, "meena": {asha, ravi}}
+    for name, wanted in (sees | {"devi": {asha, ravi}}).items():
+        assert wanted == set(office.ask(leads.listing, office.people[name], LeadSlice())[0]["id"])
+        for lead in {asha, ravi} - wanted:
+            with pytest.raises(NotFound):
+                office.ask(leads.get, office.people[name], lead)
+
+
+def test_everybody_sees_the_offers_of_the_table(office: Office) -> None:
+    """A linked one with its opportunity; a free one with any opportunity of its customer."""
+    home, empty = office.customer(), office.customer("Vel Mills")
+    made = office.at("offer_made", "ravi", customer_id=home)
+    office.opportunity("asha", customer_id=home, application_engineer_id=office.arun.user_id)
+    linked, free, nobodys = office.offer(home, "Q-1"), office.offer(home, "Q-2"), office.offer(empty, "Q-3")
+    office.do(opportunities.link_offer, office.ravi, made, linked)
+    everything = {linked, free, nobodys}
+    sees = {"ravi": {linked, free}, "asha": {free}, "arun": {free}, "kavya": everything, "devi": everything}
+    for name, wanted in sees.items():
+        seen = [r.id for c in (home, empty) for r in office.ask(offers.of_customer, office.people[name], c)]
+        assert wanted == set(seen)
+        for offer in everything - wanted:
+            with pytest.raises(NotFound):
+                office.ask(offers.get, office.people[name], offer)
+
+
+@pytest.mark.parametrize("email", ["asha@example.in", " ASHA@Example.IN ", "ａｓｈａ@example.in"])
+def test_a_person_is_known_by_their_address_however_it_is_written(office: Office, email: str) -> None:
+    """I3."""
+    assert office.asha == office.ask(access.actor_by_email, email)
+
+
+@pytest.mark.parametrize(
+    "email", ["uma@example.in", "", "asha", "asha@example.in, meena@example.in", None, "\ud800@x.in"]
+)
+def test_an_address_that_is_nobodys_signs_nobody_in(office: Office, email: Any) -> None:
+    """I3, I4: the same words for wrong and unknown."""
+    with pytest.raises(NotAllowed, match="No active user has this e-mail address; ask your org admin"):
+        office.ask(access.actor_by_email, email)
+
+
+def test_somebody_who_left_or_never_was_may_do_nothing(office: Office) -> None:
+    """I17, F7: and who comes back has the role of now."""
+    office.do(users.deactivate, office.meena, office.asha.user_id)
+    for actor in (office.asha, Actor(999_999), Actor(-1)):
+        with pytest.raises(Refusal, match="not active"):
+            office.ask(pipeline.listing, actor, Slice())
+    with pytest.raises(NotAllowed):
+        office.ask(access.actor_by_email, "asha@example.in")
+    office.do(users.change_role, office.meena, office.asha.user_id, "viewer")
+    office.do(users.reactivate, office.meena, office.asha.user_id)
+    assert frozenset({"opportunity.see_all", "lead.see_all"}) == office.ask(access.person, office.asha).permissions
