@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ OLDEST_SQLITE = (3, 39, 0)
 BUSY_MS = 5000
 _TRIES = 4
 _LOCK = 7_204_061_984  # any number that nobody else locks on PostgreSQL
+#: What SQLite says of a statement that is wrong: a bug, as on PostgreSQL, not a database that is away.
+_WRONG = re.compile("no such (table|column|function)|has no column|syntax error")
 _PG_TIMEOUTS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
 
 
@@ -87,6 +90,8 @@ class Database:
         except exc.IntegrityError as why:
             raise _refusal(why) from why
         except (exc.OperationalError, exc.InternalError, exc.InterfaceError) as why:
+            if _WRONG.search(str(why.orig)):
+                raise
             raise Unavailable(_sentence(why, self.engine.url.database)) from why
 
 
@@ -168,7 +173,8 @@ def _sqlite_engine(url: str) -> Engine:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as why:
             raise Unavailable(f"The folder of the database {path} cannot be made: {why.strerror}.") from why
-    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "isolation_level": None})
+    patience = {"timeout": BUSY_MS / 1000, "isolation_level": None}
+    engine = create_engine(url, hide_parameters=True, connect_args=patience)
 
     @event.listens_for(engine, "connect")
     def _connect(dbapi: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
@@ -191,6 +197,7 @@ def _postgresql_engine(url: str) -> Engine:
         raise Unavailable("CRM_DATABASE_URL must begin with sqlite:/// or postgresql://.")
     return create_engine(
         address.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
         pool_pre_ping=True,
         pool_size=20,
         max_overflow=10,

@@ -151,6 +151,8 @@ async def lifespan(_app: object):
 
     # a search text in a URL belongs in no log; the proxy in front may count requests
     logging.getLogger("uvicorn.access").disabled = True
+    # `on_script_error` logs a fault, once
+    logging.getLogger("streamlit.error_util").disabled = True
     try:
         database()
     except Unavailable as why:

@@ -258,7 +258,7 @@ def test_a_lead_becomes_a_customer_with_its_first_opportunity(office: Office, pa
     expect(page.get_by_text("= 1 crore 20 lakh rupees")).to_be_visible()
     press(page, "Convert into a customer")
     expect(heading(page, "Chola Steels")).to_be_visible()
-    expect(page.get_by_text("1 opportunities · ₹1,20,00,000")).to_be_visible()
+    expect(page.get_by_text("1 opportunity · ₹1,20,00,000")).to_be_visible()
     page.get_by_role("link", name="From the lead of Mani").click()
     expect(page.get_by_role("link", name="Customer: Chola Steels")).to_be_visible()
     made = office.ask(leads.get, office.asha, lead)
