@@ -65,7 +65,7 @@ people, units = visitor.ask(users.listing), visitor.ask(pipeline.choices, "busin
 st.markdown(counted(len(people), "users"))
 for person in people:
     with st.container(key=f"row-user-{person.id}"):
-        name, role, unit, act = st.columns((3, 1.6, 1.4, 1.6), gap="small", vertical_alignment="center")
+        name, role, unit, act = st.columns((2.6, 1.5, 1.4, 2.4), gap="small", vertical_alignment="center")
         name.text(f"{person.name}\n{person.email}")
         role.text(ROLE_LABELS.get(person.role, person.role) + ("" if person.active else "\nnot active"))
         unit.text(units.get(person.business_unit, "–"))
