@@ -8,10 +8,26 @@ do what”.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, false, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 
-from crm_core import fields
+from crm_core import fields, sql
 from crm_core.errors import NotAllowed
 from crm_core.schema import app_user, lead, offer, opportunity
 
@@ -89,6 +105,26 @@ class Person:
         """This function will tell whether the person's role has a permission."""
         return permission in self.permissions
 
+    def can(self, permission: str) -> ColumnElement[bool]:
+        """This function will tell the same as a clause."""
+        return true() if self.may(permission) else false()
+
+
+class Asker(Protocol):
+    """Whom a scope is built for: a Person here, or whoever a transaction of PostgreSQL is for (`walls`)."""
+
+    @property
+    def id(self) -> Any: ...
+
+    def can(self, permission: str) -> ColumnElement[bool]: ...
+
+
+_ASKING = select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
+    app_user.c.id == bindparam("user_id"), app_user.c.active
+)
+# On PostgreSQL the same read tells the policies who asks, until the transaction ends.
+_NAMED = _ASKING.add_columns(func.set_config("crm.user_id", cast(app_user.c.id, Text), True))
+
 
 def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
     """This function will find the active user with an e-mail address and give them as an Actor.
@@ -107,11 +143,8 @@ def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
 
 def person(conn: Connection, actor: Actor) -> Person:
     """This function will read who asks, as of this transaction. Raises NotAllowed unless active."""
-    row = conn.execute(
-        select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
-            app_user.c.id == actor.user_id, app_user.c.active
-        )
-    ).one_or_none()
+    query = _NAMED if conn.dialect.name == "postgresql" else _ASKING
+    row = conn.execute(query, {"user_id": actor.user_id}).one_or_none()
     if row is None:
         raise NotAllowed("Your account is not active; ask your org admin.")
     return Person(row.id, row.name, row.role, row.business_unit, GRANTS.get(row.role, frozenset()))
@@ -125,34 +158,38 @@ def require(conn: Connection, actor: Actor, permission: str) -> Person:
     return asking
 
 
-def visible_to(asking: Person, record: FromClause = opportunity) -> ColumnElement[bool]:
+def visible_to(asking: Asker, record: FromClause = opportunity) -> ColumnElement[bool]:
     """This function will give the clause of the opportunities (or of an alias) a person may see. Source: seed, the list."""
-    if asking.may("opportunity.see_all"):
-        return true()
     ways = {"see_own": record.c.owner_id, "see_named": record.c.application_engineer_id}
-    return or_(false(), *(c == asking.id for name, c in ways.items() if asking.may(f"opportunity.{name}")))
+    near = (and_(asking.can(f"opportunity.{name}"), column == asking.id) for name, column in ways.items())
+    return or_(asking.can("opportunity.see_all"), *near)
 
 
-def leads_visible_to(asking: Person) -> ColumnElement[bool]:
+def leads_visible_to(asking: Asker) -> ColumnElement[bool]:
     """This function will give the clause of the leads a person may see."""
-    if asking.may("lead.see_all"):
-        return true()
-    return lead.c.owner_id == asking.id if asking.may("lead.see_own") else false()
+    return or_(asking.can("lead.see_all"), and_(asking.can("lead.see_own"), lead.c.owner_id == asking.id))
 
 
-def offers_visible_to(asking: Person) -> ColumnElement[bool]:
+def offers_visible_to(asking: Asker) -> ColumnElement[bool]:
     """This function will give the clause of the offers a person may see.
 
     A linked offer with its opportunity; one without, with any opportunity of its customer.
     """
-    if asking.may("opportunity.see_all"):
-        return true()
     near = opportunity.alias("near")
-    linked = exists().where(near.c.offer_id == offer.c.id)
     return or_(
+        asking.can("opportunity.see_all"),
         exists().where(near.c.offer_id == offer.c.id, visible_to(asking, near)),
-        and_(~linked, exists().where(near.c.customer_id == offer.c.customer_id, visible_to(asking, near))),
+        and_(
+            ~sql.linked(offer.c.id),
+            exists().where(near.c.customer_id == offer.c.customer_id, visible_to(asking, near)),
+        ),
     )
+
+
+def changeable_by(asking: Asker, record: Table = opportunity) -> ColumnElement[bool]:
+    """This function will give the clause of the opportunities or leads a person may change; `may_change` for all."""
+    own = and_(asking.can(f"{record.name}.change_own"), record.c.owner_id == asking.id)
+    return or_(asking.can(f"{record.name}.change_all"), own)
 
 
 def may_change(asking: Person, owner_id: int, entity: str = "opportunity") -> bool:

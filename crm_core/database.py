@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from crm_core import clock, preferences, rules
+from crm_core import clock, preferences, rules, walls
 from crm_core.errors import Conflict, Unavailable
 
 EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.sqlite3'}"
@@ -95,9 +95,10 @@ class Database:
             raise Unavailable(_sentence(why, self.engine.url.database)) from why
 
 
-def open_database(url: str | None = None) -> Database:
+def open_database(url: str | None = None, owner: bool = False) -> Database:
     """This function will open a database, migrate it where this role may, and check that it is whole.
 
+    `owner` opens a SQLite file without the app's authorizer; on PostgreSQL the role in `url` decides.
     `url` defaults to CRM_DATABASE_URL, then to the embedded SQLite file. Raises Unavailable with
     a sentence when it cannot be reached, is damaged, newer than this program, or needs its owner.
     """
@@ -106,6 +107,8 @@ def open_database(url: str | None = None) -> Database:
     database = Database(engine)
     try:
         _prepare(database)
+        if engine.dialect.name == "sqlite" and not owner:
+            walls.guard(engine)
     except Exception:
         engine.dispose()
         raise
