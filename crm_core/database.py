@@ -26,7 +26,6 @@ EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.s
 OLDEST_SQLITE = (3, 39, 0)
 BUSY_MS = 5000
 _TRIES = 4
-_LOCK = 7_204_061_984  # any number that nobody else locks on PostgreSQL
 #: What SQLite says of a statement that is wrong: a bug, as on PostgreSQL, not a database that is away.
 _WRONG = re.compile("no such (table|column|function)|has no column|syntax error")
 _PG_TIMEOUTS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
@@ -118,7 +117,7 @@ def open_database(url: str | None = None, owner: bool = False) -> Database:
 def _prepare(database: Database) -> None:
     with database.write() as conn:
         if conn.dialect.name == "postgresql":
-            conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": walls.LOCK})
         elif (found := conn.exec_driver_sql("PRAGMA quick_check(1)").scalar()) != "ok":
             raise Unavailable(
                 f"The database file {database.engine.url.database} is damaged ({found}); restore a backup."

@@ -29,6 +29,7 @@ def make(database: Database, app_url: str) -> list[str]:
     """
     app = _address(database, app_url)
     with database.write() as conn:
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({walls.LOCK})")
         conn.exec_driver_sql(walls.MAKE_GROUP)
         there = walls.grant(conn)
         known = there and _known(conn, str(app.username))
@@ -63,12 +64,10 @@ def _create(conn: Connection, app: URL) -> None:
     _group, login, member = _statements(conn, app, sql.Literal(verifier.decode()))
     try:
         with conn.begin_nested():
-            conn.exec_driver_sql(login)
-    except exc.DBAPIError as why:
-        if not isinstance(why.orig, psycopg.errors.DuplicateObject | psycopg.errors.UniqueViolation):
-            raise
-        conn.exec_driver_sql(login.replace("CREATE", "ALTER", 1))
-    conn.exec_driver_sql(member)
+            driver.execute(login)
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        driver.execute(login.replace("CREATE", "ALTER", 1).replace(_HARMLESS, "LOGIN"))
+    driver.execute(member)
 
 
 def _known(conn: Connection, name: str) -> bool:

@@ -51,6 +51,7 @@ from crm_core.schema import (
 )
 
 GROUP = "crm_app"
+LOCK = 7_204_061_984  # any number that nobody else locks on PostgreSQL; held while a database is prepared
 #: The columns that commands change, by table. A status and an outcome change through `transition` only.
 CHANGES = {
     "opportunity": "title customer_id region business_unit state city product value_paise owner_id "
@@ -96,7 +97,7 @@ def _policies() -> tuple[Policy, ...]:
     seen_deal = exists().where(opportunity.c.id == transition.c.opportunity_id, visible_to(asking))
     about = cast(audit.c.entity_id, BigInteger)
     seen_audit = case(
-        (audit.c.entity == "customer", everything),
+        (audit.c.entity == "customer", exists().where(app_user.c.id == asking.id, app_user.c.active)),
         (audit.c.entity == "opportunity", exists().where(opportunity.c.id == about, visible_to(asking))),
         (audit.c.entity == "lead", exists().where(lead.c.id == about, leads_visible_to(asking))),
         # through the offer's own policy
