@@ -48,7 +48,7 @@ def guarded(conn: Connection, table: Table, old: Record, seen: int | None, value
 
     Returns the new version. Raises Conflict, saying what changed since, otherwise.
     """
-    check_seen(conn, table.name, old, seen)
+    check_seen(conn, table.name.removeprefix("app_"), old, seen)  # the record of a user is kept as “user”
     key = table.primary_key.columns[0]
     changed = conn.execute(
         update(table)

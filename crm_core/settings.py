@@ -111,7 +111,11 @@ def _table(list_name: str) -> Any:
 
 def _entry(conn: Connection, list_name: str, code: str) -> Record:
     table = _table(list_name)
-    row = conn.execute(select(table).where(table.c.code == str(code))).one_or_none()
+    try:
+        query = select(table).where(table.c.code == fields.code(code))
+    except ValueError:
+        raise NotFound("There is no such entry in this list.") from None
+    row = conn.execute(query).one_or_none()
     if row is None:
         raise NotFound("There is no such entry in this list.")
     return row

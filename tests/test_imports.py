@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from crm_core import imports, preferences
+from crm_core.__main__ import main
 from crm_core.database import Database, open_database
 from crm_core.errors import Invalid
 from crm_core.schema import audit, customer, opportunity, transition
@@ -19,6 +21,7 @@ from crm_core.schema import audit, customer, opportunity, transition
 ROOT = Path(__file__).resolve().parent.parent
 MAPPINGS = ROOT / "crm_core" / "mappings"
 MAVEN = MAPPINGS / "maven.toml"
+TENDERS = MAPPINGS / "tenders.toml"
 HEADER = "opportunity_id,sales_agent,product,account,deal_stage,engage_date,close_date,close_value"
 GOOD = "A{0},Ann Lee,GTX Pro,Acme,Won,2017-01-05,2017-02-01,4000"
 
@@ -206,6 +209,115 @@ def test_j8_a_name_that_leads_elsewhere_is_not_followed(database, tmp_path):
     (rows / "sales_pipeline.csv").symlink_to(outside)
     with pytest.raises(Invalid, match="not a plain file"):
         imports.run(database, MAVEN, rows)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('currency = ""', 'currency = "USD"', "INR or empty"),
+        ('currency = ""', "", "is not complete: 'currency'"),
+        ('currency = ""', "currency = ", "cannot be read"),
+        ('list = "region"', 'list = "mars"', "unknown list, “mars”"),
+        ('close_date = "%Y-%m-%d"', "", "must name the date format of “close_date”"),
+        ('value = { column = "product"', 'value = { kolumn = "product"', "does not know “kolumn”"),
+        ('id = "opportunity_id"', 'id = "number"', "uses the column “number”"),
+        ('take = "sales_price"', 'take = "price"', "uses the column “price”"),
+        ('role = "manager"', "", "is not complete: 'role'"),
+        ('company = { column = "account" }', "", "is not complete: 'company'"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_whole(database, tmp_path, old, new, said):
+    other = tmp_path / "other.toml"
+    text = MAVEN.read_text("utf-8")
+    assert old in text
+    other.write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(Invalid, match=said):
+        imports.run(database, other, folder(tmp_path, GOOD.format(1)))
+    assert count(database, audit) == 0
+
+
+def test_a_mapping_or_a_file_that_is_not_there_is_said(database, tmp_path):
+    rows = folder(tmp_path)
+    with pytest.raises(Invalid, match=r"The mapping none\.toml cannot be read"):
+        imports.run(database, tmp_path / "none.toml", rows)
+    (rows / "accounts.csv").unlink()
+    with pytest.raises(Invalid, match=r"accounts.csv is not in the folder"):
+        imports.run(database, MAVEN, rows)
+
+
+def test_rows_that_name_nobody_or_nothing_are_told_by_their_line(database, tmp_path):
+    rows = folder(
+        tmp_path,
+        "",
+        ",Ann Lee,MG Special,Acme,Engaging,2017-01-05,,",
+        "A1,Ann Lee,MG Special,Nobody Ltd,Engaging,2017-01-05,,",
+        "A2,Ann Lee,Unknown,Acme,Engaging,2017-01-05,,",
+        "A3,Ann Lee,MG Special,Acme,Won,2017-01-05,,5",
+    )
+    (rows / "accounts.csv").write_text(
+        "account,sector,year_established,revenue,employees,office_location,subsidiary_of\r\n"
+        + "Acme,technology,1996,1,2,India,\r\n" * 2
+        + ",technology,1996,1,2,India,\r\n"
+    )
+    (rows / "sales_teams.csv").write_text("sales_agent,manager,regional_office\r\nAnn Lee,,East\r\n=!?,Mo Das,East\r\n")
+    report = imports.run(database, MAVEN, rows)
+    for line, said in {
+        "accounts.csv line 3": "in the file twice",
+        "accounts.csv line 4": "Company is missing",
+        "sales_teams.csv line 3": "no user was made",
+        "sales_pipeline.csv line 3": "it has no id",
+        "sales_pipeline.csv line 4": "no customer “Nobody Ltd”",
+        "sales_pipeline.csv line 5": "product “Unknown” is not in products.csv",
+        "sales_pipeline.csv line 6": "it has no close_date",
+    }.items():
+        assert any(told.startswith(line + ": ") and said in told for told in report.lines), (line, report.lines)
+    assert count(database) == 0
+
+
+def test_a_second_file_finds_the_people_and_customers_of_the_first(database, tmp_path):
+    imports.run(database, MAVEN, folder(tmp_path, GOOD.format(1)))
+    other = tmp_path / "other.toml"
+    other.write_text(MAVEN.read_text("utf-8").replace('source = "maven"', 'source = "again"'), "utf-8")
+    report = imports.run(database, other, folder(tmp_path, GOOD.format(1)))
+    assert report.created == {"opportunities": 1}
+    assert (2, 1) == (count(database), count(database, customer))
+
+
+def test_tenders_are_read_as_their_mapping_says(database, tmp_path):
+    made = tmp_path / "in"
+    made.mkdir()
+    header = tomllib.loads(TENDERS.read_text("utf-8"))["files"]["tenders"]["columns"]
+    row = dict.fromkeys(header, "") | {
+        "state": "HP",
+        "Tender ID": "T1",
+        "tender_title": "Sluice valve " * 20,
+        "Published Date": "05-Jan-2021 09:00 AM",
+        "Bid Opening Date": "20-Jan-2021 09:00 AM",
+        "Organisation Chain": "Jal Shakti||Shimla",
+        "Tender Value in ₹": "1,00,000",
+        "Status": "",
+    }
+    with (made / "tenders.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, header)
+        writer.writeheader()
+        for change in ({}, {"Tender ID": "T2", "tender_title": "Pump"}, {"Tender ID": "T3", "Published Date": ""}):
+            writer.writerow(row | change)
+    report = imports.run(database, TENDERS, made)
+    with database.read() as conn:
+        kept = conn.execute(select(opportunity).order_by(opportunity.c.id)).all()
+        (buyer,) = conn.scalars(select(customer.c.company))
+    assert [("valve", 200), ("pump", 4)] == [(row.product, len(row.title)) for row in kept]
+    assert "Jal Shakti" == buyer
+    assert any("was cut to 200" in told for told in report.lines)
+    assert any("it has no Published Date" in told for told in report.lines)
+
+
+def test_the_command_line_imports_and_says_what_it_made(tmp_path, capsys):
+    rows = folder(tmp_path, GOOD.format(1))
+    assert 0 == main(["--url", f"sqlite:///{tmp_path / 'new.sqlite3'}", "import", str(MAVEN), str(rows)])
+    said = capsys.readouterr().out
+    assert "accounts.csv line 2: sector “technolgy” was read as “technology”." in said
+    assert "1 opportunities" in said
 
 
 def test_a_file_above_the_limit_is_refused(database, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -321,6 +321,17 @@ def test_a_name_cannot_split_or_colour_a_log_line(
     entry = json.loads(written)
     assert ("error", f"refused {name}") == (entry["level"], entry["said"])
     assert name in entry["error"]
+
+
+def test_a_log_has_one_voice_however_often_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """D15: and needs no error to say something."""
+    for _ in range(2):
+        log = logs.named(f"crm.test.{id(capsys)}")
+    log.warning("The database is not available yet")
+    (line,) = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert ("warning", "The database is not available yet") == (entry["level"], entry["said"])
+    assert datetime.fromisoformat(entry["at"]).utcoffset() == timedelta(0)
 
 
 COUNT = 100_000

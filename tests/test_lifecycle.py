@@ -211,6 +211,34 @@ def test_an_offer_is_linked_only_where_it_belongs(office: Office) -> None:
         office.do(opportunities.link_offer, office.kavya, lost, free)
 
 
+def test_a_closed_opportunity_is_read_only_but_for_what_a_manager_may(office: Office) -> None:
+    """Decisions: reassign, and link the offer of a won one."""
+    home = office.customer()
+    for status in ("won", "lost", "rejected"):
+        made = office.at(status, customer_id=home)
+        row = office.ask(opportunities.get, office.kavya, made)
+        offer = office.offer(home, status)
+        for name in ("asha", "kavya"):
+            with pytest.raises(Invalid, match="read-only; reopen it first"):
+                office.do(opportunities.edit, office.people[name], made, {"title": "x"})
+            assert not office.ask(opportunities.editable, office.people[name], row)
+            assert (status == "won" and name == "kavya") == office.ask(opportunities.can_link, office.people[name], row)
+        with pytest.raises(NotAllowed):
+            office.do(opportunities.link_offer, office.asha, made, offer)
+        if status == "won":
+            office.do(opportunities.link_offer, office.kavya, made, offer)
+        assert 1 == office.do(opportunities.reassign, office.kavya, made, office.ravi.user_id)
+        assert 0 == office.do(opportunities.reassign, office.kavya, made, office.ravi.user_id)
+
+
+@pytest.mark.parametrize("move", ["delete", "Win", "", "create", "contact"])
+def test_a_move_that_is_none_is_refused_with_those_there_are(office: Office, move: str) -> None:
+    """B13."""
+    made = office.opportunity()
+    with pytest.raises(Invalid, match="choose one of make_offer, win, lose, reject, reopen"):
+        office.do(opportunities.move, office.kavya, made, move)
+
+
 def test_history_keeps_its_order_when_the_clock_jumps(office: Office) -> None:
     """B15, G15: a day ahead and back again; the order of the moves is theirs, not the clock's."""
     made = office.opportunity()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from crm_core import customers, leads, offers, opportunities, settings, users
+from crm_core import customers, leads, offers, opportunities, preferences, settings, users
 from crm_core.__main__ import main
-from crm_core.errors import Conflict, Invalid, NotAllowed
+from crm_core.access import Actor
+from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound
 from crm_core.slices import LeadSlice
 from tests.conftest import Office
 
@@ -49,6 +51,73 @@ def test_only_an_org_admin_changes_the_lists(office: Office) -> None:
     with pytest.raises(Invalid):
         office.do(settings.add, office.meena, "region", "coimbatore")
     assert office.do(settings.add, office.meena, "region", "Outer Salem") == "outer_salem"
+
+
+def test_every_reason_has_its_words_retired_ones_too(office: Office) -> None:
+    """B16: for the charts of what was lost."""
+    office.do(settings.retire, office.meena, "lost_reason", "price")
+    assert {"price": "Price", "delivery_time": "Delivery time"}.items() <= office.ask(
+        settings.reasons, office.devi
+    ).items()
+    assert "No budget" in office.ask(settings.reasons, office.devi).values()
+    with pytest.raises(NotAllowed):
+        office.ask(settings.reasons, Actor(999_999))
+
+
+@pytest.mark.parametrize("name", ["app_user", "opportunity", "", "Region", "region; DROP"])
+def test_a_list_that_is_none_cannot_be_changed(office: Office, name: str) -> None:
+    """A18: no other table is reached that way."""
+    for verb, *more in ((settings.add, "Salem"), (settings.rename, "x", "y"), (settings.retire, "x")):
+        with pytest.raises(Invalid, match="There is no such list"):
+            office.do(verb, office.meena, name, *more)
+
+
+@pytest.mark.parametrize("code", ["mars", "Coimbatore", "", "a\0b", "\ud800", 1])
+def test_an_entry_that_is_none_cannot_be_changed(office: Office, code: Any) -> None:
+    """D5, D6: the same on both databases."""
+    for verb, *more in ((settings.rename, "Salem"), (settings.retire,), (settings.restore,)):
+        with pytest.raises(NotFound):
+            office.do(verb, office.meena, "region", code, *more)
+
+
+def test_names_that_make_the_same_code_get_their_own(office: Office) -> None:
+    """And one in another script has the list's name for its code."""
+    made = [office.do(settings.add, office.meena, "region", name) for name in ("Salem!", "Salem?", "சேலம்", "மதுரை")]
+    assert ["salem", "salem_2", "region", "region_2"] == made
+    with pytest.raises(Invalid, match="in the list already"):
+        office.do(settings.rename, office.meena, "region", "salem_2", " salem!")
+    assert "salem" == office.do(settings.rename, office.meena, "region", "salem", "SALEM!")
+
+
+def test_a_fact_about_the_database_is_kept_once(office: Office) -> None:
+    """Its currency, and whether it is a trial."""
+    assert ("INR", False) == (office.ask(preferences.currency), office.ask(preferences.is_trial))
+    for value in ("", "INR", ""):
+        with office.database.write() as conn:
+            preferences.store(conn, "currency", value)
+    assert "" == office.ask(preferences.currency)
+
+
+def test_the_command_line_says_why_it_did_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_OWNER_URL", f"sqlite:///{tmp_path / 'new.sqlite3'}")
+    assert 0 == main(["users", "list"])
+    assert "There are no users yet." in capsys.readouterr().out
+    assert 0 == main(["users", "add", "--name", "Meena", "--email", "meena@pumps.in", "--role", "org_admin"])
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text("source = 1")
+    for command, said in (
+        (["demo"], "in use already"),
+        (["import", str(mapping), str(tmp_path)], "mapping.toml is not complete"),
+        (["--url", "mysql://x/y", "init"], "must begin with sqlite:///"),
+        (
+            ["users", "add", "--name", "Uma", "--email", "uma@x.in", "--role", "viewer", "--as", "x@y.in"],
+            "No active user",
+        ),
+    ):
+        assert 1 == main(command)
+        assert said in capsys.readouterr().err
 
 
 def test_the_last_org_admin_stays(office: Office) -> None:
@@ -122,3 +191,36 @@ def test_the_leads_list_is_the_viewers_and_its_filters_match_nothing_unknown(off
     assert office.ask(leads.duplicates, office.asha, {"email": "A@b.in"})[0][0] == "lead"
     office.do(leads.disqualify, office.asha, own, {"reason": "duplicate"})
     assert office.ask(leads.moves, office.asha, office.ask(leads.get, office.asha, own)) == []
+
+
+def test_whoever_leaves_hands_over_what_is_open_and_keeps_what_is_closed(office: Office) -> None:
+    """B17: in one transaction, each record with its own row."""
+    mine, won, foreign = office.opportunity(), office.at("won"), office.opportunity("ravi")
+    taken, ended = office.lead(status="new"), office.lead(status="new", email="x@y.in")
+    office.do(leads.disqualify, office.asha, ended, {"reason": "duplicate"})
+    with pytest.raises(Invalid):
+        office.do(users.deactivate, office.meena, office.asha.user_id, office.devi.user_id)
+    assert office.ask(opportunities.get, office.asha, mine).owner == "Asha"
+    office.do(users.deactivate, office.meena, office.asha.user_id, office.ravi.user_id)
+    owners = [office.ask(opportunities.get, office.kavya, i).owner for i in (mine, won, foreign)]
+    assert ["Ravi", "Asha", "Ravi"] == owners
+    assert ["Ravi", "Asha"] == [office.ask(leads.get, office.kavya, i).owner for i in (taken, ended)]
+    assert "gave it to another owner" == office.ask(opportunities.history, office.ravi, mine)[0].action
+    assert office.ask(leads.history, office.ravi, taken)[0].changes[0].after == "Ravi"
+
+
+def test_a_user_is_changed_with_every_problem_at_once(office: Office) -> None:
+    ravi = office.ravi.user_id
+    with pytest.raises(Invalid) as refused:
+        office.do(
+            users.edit, office.meena, ravi, {"name": " ", "role": "boss", "business_unit": "mars", "email": "x@y.in"}
+        )
+    assert {"name", "role", "business_unit", "email"} == {m.field for m in refused.value.messages}
+    office.do(users.edit, office.meena, ravi, {"name": "Ravi Shankar", "role": "manager"}, seen=1)
+    assert ["Ravi Shankar"] == [row.name for row in office.ask(users.listing, office.meena) if row.id == ravi]
+    with pytest.raises(Conflict):
+        office.do(users.edit, office.meena, ravi, {"name": "R"}, seen=1)
+    with pytest.raises(NotAllowed):
+        office.ask(users.listing, office.kavya)
+    with pytest.raises(NotAllowed):
+        office.ask(users.open_records, office.kavya, ravi)

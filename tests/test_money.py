@@ -71,6 +71,42 @@ def test_amounts_are_written_as_people_here_write_them() -> None:
     assert "1 crore 20 lakh 50 thousand rupees" == money.words(Decimal(12_050_000))
 
 
+@pytest.mark.parametrize(
+    ("rupees", "currency", "exact", "short"),
+    [
+        ("0", "INR", "₹0", "₹0"),
+        ("999.50", "INR", "₹999.50", "₹1,000"),
+        ("84200", "INR", "₹84,200", "₹84,200"),
+        ("99994.99", "INR", "₹99,994.99", "₹99,995"),
+        ("99995", "INR", "₹99,995", "₹1 L"),
+        ("1250000", "INR", "₹12,50,000", "₹12.5 L"),
+        ("99990000000", "INR", "₹99,99,00,00,000", "₹9,999 Cr"),
+        ("1234567", "", "1,234,567", "1.23M"),
+        ("84200", "", "84,200", "84.2K"),
+        ("999", "", "999", "999"),
+    ],
+)
+def test_an_amount_is_written_in_full_and_short(rupees: str, currency: str, exact: str, short: str) -> None:
+    """In Indian grouping, or plain numbers where the database has no currency."""
+    assert (exact, short) == (money.exact(Decimal(rupees), currency), money.compact(Decimal(rupees), currency))
+
+
+@pytest.mark.parametrize(
+    ("rupees", "said"),
+    [
+        ("0", "0 rupees"),
+        ("0.05", "5 paise"),
+        ("7", "7 rupees"),
+        ("100000", "1 lakh rupees"),
+        ("1007.50", "1 thousand 7 rupees 50 paise"),
+        ("99990000000", "9,999 crore rupees"),
+    ],
+)
+def test_an_amount_is_said_as_people_here_say_it(rupees: str, said: str) -> None:
+    """Nothing is said of what is none."""
+    assert said == money.words(Decimal(rupees))
+
+
 @given(st.integers(0, int(money.LARGEST * 100)))
 def test_an_amount_written_in_full_is_read_back(paise: int) -> None:
     """D1: exact for every amount."""

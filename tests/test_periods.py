@@ -39,6 +39,40 @@ def test_a_code_that_names_no_days_is_none(code: str) -> None:
     assert periods.parse(code) is None
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("fy2026-27", "FY 2026-27"),
+        ("fy2026-27-q3", "FY 2026-27 Q3"),
+        ("2026-q3", "2026 Q3 (calendar)"),
+        ("2026-11", "Nov 2026"),
+        ("2026-11-24", "24 Nov 2026"),
+        ("2026-04-01..2026-04-01", "1 Apr 2026"),
+        ("2026-04-01..2026-06-30", "1 Apr 2026 to 30 Jun 2026"),
+        ("2026-04-01..", "from 1 Apr 2026"),
+        ("..2026-06-30", "up to 30 Jun 2026"),
+        ("last month", "last month"),
+    ],
+)
+def test_a_period_is_said_in_words(code: str, said: str) -> None:
+    """E-12: one that is none is said as it was given."""
+    assert said == periods.label(code)
+
+
+@pytest.mark.parametrize("code", ["2026-04-01..", "..2026-06-30"])
+def test_an_open_period_survives_its_code(code: str) -> None:
+    """It has one end."""
+    found = periods.parse(code)
+    assert found is not None
+    assert code == found.code()
+
+
+def test_today_is_the_day_in_india() -> None:
+    """Which is never the day before UTC's."""
+    before = datetime.now(UTC)
+    assert periods.in_india(before).date() <= periods.today() <= periods.in_india(datetime.now(UTC)).date()
+
+
 def test_the_financial_year_begins_at_midnight_in_india() -> None:
     """31 March, 18:30 UTC is 1 April in India."""
     found = periods.parse("fy2026-27")

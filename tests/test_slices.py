@@ -78,3 +78,24 @@ def test_another_engineers_opportunity_does_not_exist(office: Office) -> None:
     page = office.ask(pipeline.listing, office.asha, Slice(), sort="-value", page=999)
     assert (1, 1, 1) == (page.count, page.page, page.pages)
     assert ["Asha"] == list(office.ask(pipeline.choices, office.asha, "owner").values())
+
+
+def test_a_filter_offers_what_its_reader_may_pick(office: Office) -> None:
+    """A6: every dimension; an engineer is offered no colleague, ranges and texts offer nothing."""
+    home = office.customer(city="Erode")
+    office.opportunity("asha", customer_id=home)
+    office.opportunity("ravi", customer_id=home)
+    offered = {name: office.ask(pipeline.choices, office.asha, name) for name in DIMENSIONS}
+    assert {"asha": "Asha"} == {"asha": offered["owner"].pop(str(office.asha.user_id))} | offered["owner"]
+    assert {str(home): "Amman Mills, Erode"} == offered["customer"]
+    assert ["Open", "Offer Made", "Won", "Lost", "Rejected"] == list(offered["status"].values())
+    assert {"pump": "Pump", "valve": "Valve"} == offered["product"]
+    assert "Retired" in offered["region"].values()
+    assert [{}, {}, {}] == [offered[name] for name in ("created", "closed", "q")]
+
+
+def test_all_of_a_slice_is_what_its_reader_may_see_of_it(office: Office) -> None:
+    """A2: for what is done to many at once."""
+    mine, theirs, _won = office.opportunity("asha"), office.opportunity("ravi"), office.at("won")
+    assert [mine] == office.ask(pipeline.ids, office.asha, Slice(status="open"))
+    assert [mine, theirs] == office.ask(pipeline.ids, office.kavya, Slice(status="open"))
