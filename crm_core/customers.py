@@ -240,10 +240,3 @@ def _found(q: str) -> list[Any]:
 
 def _row(conn: Connection, customer_id: int) -> Record:
     return records.one(conn, select(customer).where(customer.c.id == records.key(customer_id, "customer")), "customer")
-
-
-def _identity(raw: Any) -> int:
-    try:
-        return fields.identity(raw)
-    except ValueError:
-        raise NotFound("There is no such customer.") from None
