@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from crm_core import audit, clock, fields, lifecycle, offers, settings, sql
+from crm_core import audit, clock, fields, lifecycle, offers, records, settings, sql
 from crm_core.access import (
     DENIALS,
     NAMED_ROLES,
@@ -21,7 +21,7 @@ from crm_core.access import (
     visible_to,
 )
 from crm_core.commands import check_seen, command, guarded
-from crm_core.errors import Invalid, NotAllowed, NotFound, Problems
+from crm_core.errors import Invalid, NotAllowed, Problems
 from crm_core.fields import Field
 from crm_core.schema import (
     PRODUCTS,
@@ -210,11 +210,11 @@ def reassign(
     _check_owner(conn, owner_id, problems)
     problems.stop()
     many = [opportunity_ids] if isinstance(opportunity_ids, int | str) else opportunity_ids
-    ids = sorted({_identity(i) for i in many})
+    ids = sorted({records.key(i, "opportunity") for i in many})
     query = select(opportunity).where(sql.any_of(opportunity.c.id, ids), visible_to(asking))
     rows = {row.id: row for row in conn.execute(query)}
     if len(rows) < len(ids):
-        raise NotFound("There is no such opportunity.")
+        raise records.missing("opportunity")
     before, changed = "owner_id", 0
     for old in (rows[i] for i in ids):
         check_seen(conn, "opportunity", old, seen)
@@ -273,12 +273,9 @@ def get(conn: Connection, actor: Actor, opportunity_id: int) -> Record:
         .join(business_unit, business_unit.c.code == opportunity.c.business_unit)
         .outerjoin(engineer, engineer.c.id == opportunity.c.application_engineer_id)
         .outerjoin(offer, offer.c.id == opportunity.c.offer_id)
-        .where(opportunity.c.id == _identity(opportunity_id), visible_to(asking))
+        .where(opportunity.c.id == records.key(opportunity_id, "opportunity"), visible_to(asking))
     )
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such opportunity.")
-    return row
+    return records.one(conn, query, "opportunity")
 
 
 def history(conn: Connection, actor: Actor, opportunity_id: int) -> list[audit.Entry]:
@@ -314,19 +311,11 @@ def _changeable(asking: Person, row: Record) -> bool:
     return True
 
 
-def _identity(raw: Any) -> int:
-    try:
-        return fields.identity(raw)
-    except ValueError:
-        raise NotFound("There is no such opportunity.") from None
-
-
 def _row(conn: Connection, asking: Person, opportunity_id: Any) -> Record:
-    query = select(opportunity).where(opportunity.c.id == _identity(opportunity_id), visible_to(asking))
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such opportunity.")
-    return row
+    query = select(opportunity).where(
+        opportunity.c.id == records.key(opportunity_id, "opportunity"), visible_to(asking)
+    )
+    return records.one(conn, query, "opportunity")
 
 
 def _legal(conn: Connection, asking: Person, old: Record, name: str, seen: int | None) -> lifecycle.Transition:

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from crm_core import audit, fields
+from crm_core import audit, fields, records
 from crm_core.access import Actor, person, require
 from crm_core.commands import command, guarded
-from crm_core.errors import Invalid, NotFound, Problems
+from crm_core.errors import Invalid, Problems
 from crm_core.schema import LISTS, Record
 
 _LABEL = {"label": fields.Field("Name", fields.text(60), required=True)}
@@ -114,11 +114,8 @@ def _entry(conn: Connection, list_name: str, code: str) -> Record:
     try:
         query = select(table).where(table.c.code == fields.code(code))
     except ValueError:
-        raise NotFound("There is no such entry in this list.") from None
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such entry in this list.")
-    return row
+        raise records.missing("entry in this list") from None
+    return records.one(conn, query, "entry in this list")
 
 
 def _name(conn: Connection, list_name: str, label: str, but: str | None = None) -> str:
