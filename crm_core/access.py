@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, bindparam, exists, false, or_, select, true
 
 from crm_core import fields
 from crm_core.errors import NotAllowed
@@ -67,6 +67,11 @@ DENIALS = {
 }
 
 
+_ASKING = select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
+    app_user.c.id == bindparam("user_id"), app_user.c.active
+)
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who asks: a user's id and the request's, never their role."""
@@ -107,11 +112,7 @@ def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
 
 def person(conn: Connection, actor: Actor) -> Person:
     """This function will read who asks, as of this transaction. Raises NotAllowed unless active."""
-    row = conn.execute(
-        select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
-            app_user.c.id == actor.user_id, app_user.c.active
-        )
-    ).one_or_none()
+    row = conn.execute(_ASKING, {"user_id": actor.user_id}).one_or_none()
     if row is None:
         raise NotAllowed("Your account is not active; ask your org admin.")
     return Person(row.id, row.name, row.role, row.business_unit, GRANTS.get(row.role, frozenset()))
