@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from crm_core import audit, clock, fields, settings
 from crm_core.access import GRANTS, NAMED_ROLES, OWNING_ROLES, ROLE_LABELS, Actor, Person, person, require
@@ -120,8 +120,8 @@ def _row(conn: Connection, user_id: int) -> Record:
 
 
 def _admins(conn: Connection) -> int:
-    query = select(func.count()).select_from(app_user).where(app_user.c.role == ADMIN, app_user.c.active)
-    return conn.scalar(query) or 0
+    query = select(app_user.c.id).where(app_user.c.role == ADMIN, app_user.c.active).with_for_update()
+    return len(conn.scalars(query).all())
 
 
 def _keep_an_admin(conn: Connection, old: Record) -> None:
