@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from crm_core import audit, clock, fields, leads, lifecycle, opportunities, records, settings
 from crm_core.access import GRANTS, NAMED_ROLES, OWNING_ROLES, Actor, Person, person, require
@@ -165,8 +165,8 @@ def _row(conn: Connection, user_id: int) -> Record:
 
 
 def _admins(conn: Connection) -> int:
-    query = select(func.count()).select_from(app_user).where(app_user.c.role == ADMIN, app_user.c.active)
-    return conn.scalar(query) or 0
+    query = select(app_user.c.id).where(app_user.c.role == ADMIN, app_user.c.active).with_for_update()
+    return len(conn.scalars(query).all())
 
 
 def _keep_an_admin(conn: Connection, old: Record) -> None:
