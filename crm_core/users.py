@@ -1,18 +1,18 @@
-"""Users: who they are and what role they have. Adding and changing them is for org admins."""
+"""Users: who they are and what role they have. Inviting and changing them is for org admins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
-from crm_core import audit, clock, fields, settings
-from crm_core.access import GRANTS, NAMED_ROLES, OWNING_ROLES, ROLE_LABELS, Actor, Person, person, require
+from crm_core import audit, clock, fields, leads, lifecycle, opportunities, records, settings
+from crm_core.access import GRANTS, NAMED_ROLES, OWNING_ROLES, Actor, Person, person, require
 from crm_core.commands import command, guarded
-from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound, Problems
+from crm_core.errors import Conflict, NotAllowed, Problems
 from crm_core.fields import Field
-from crm_core.schema import Record, app_user
+from crm_core.schema import Record, app_user, lead, opportunity
 
 FIELDS = {
     "name": Field("Name", fields.text(80), required=True),
@@ -20,12 +20,30 @@ FIELDS = {
     "role": Field("Role", fields.one_of(GRANTS, f"choose one of {', '.join(GRANTS)}."), required=True),
     "business_unit": Field("Business unit", fields.code),
 }
+EDITABLE = {name: FIELDS[name] for name in ("name", "role", "business_unit")}
 ADMIN = "org_admin"
 
 
 def people(conn: Connection) -> list[Record]:
     """This function will read all users for the sign-in of a trial and the command line: id, name, email, role, active."""
     return list(conn.execute(select(app_user).order_by(app_user.c.name, app_user.c.id)))
+
+
+def listing(conn: Connection, actor: Actor) -> list[Record]:
+    """This function will read all users for the users page, the active ones first, then by name."""
+    require(conn, actor, "users.change")
+    return list(conn.execute(select(app_user).order_by(app_user.c.active.desc(), app_user.c.name, app_user.c.id)))
+
+
+def open_records(conn: Connection, actor: Actor, user_id: int) -> tuple[list[int], list[int]]:
+    """This function will read the ids of the opportunities and of the leads that a user owns and that are not closed."""
+    require(conn, actor, "users.change")
+    ended = [stage.code for stage in lifecycle.LEAD_STAGES if stage.closed]
+    deals = select(opportunity.c.id).where(
+        opportunity.c.owner_id == user_id, opportunity.c.status.in_(lifecycle.PIPELINE)
+    )
+    taken = select(lead.c.id).where(lead.c.owner_id == user_id, lead.c.status.not_in(ended))
+    return list(conn.scalars(deals.order_by(opportunity.c.id))), list(conn.scalars(taken.order_by(lead.c.id)))
 
 
 def owners(conn: Connection, actor: Actor) -> dict[int, str]:
@@ -60,22 +78,48 @@ def first_admin(conn: Connection, values: Mapping[str, Any]) -> int:
 
 
 @command
-def change_role(conn: Connection, actor: Actor, user_id: int, role: str, *, seen: int | None = None) -> int:
-    """This function will give a user another role, from their next action on."""
+def edit(conn: Connection, actor: Actor, user_id: int, changes: Mapping[str, Any], *, seen: int | None = None) -> int:
+    """This function will change a user's name, role or business unit; a role counts from their next action on.
+
+    Raises NotAllowed (also for the last active org admin), NotFound, Invalid, Conflict.
+    """
     asking = require(conn, actor, "users.change")
     old = _row(conn, user_id)
-    if role not in GRANTS:
-        raise Invalid(f"Role: choose one of {', '.join(ROLE_LABELS)}.")
-    if role != ADMIN:
+    problems = Problems()
+    read = fields.read(EDITABLE, changes, problems, partial=True)
+    before, after = audit.changed(old._mapping, read)
+    settings.check(conn, "business_unit", "business_unit", "Business unit", after.get("business_unit"), problems)
+    problems.stop()
+    if after.get("role", ADMIN) != ADMIN:
         _keep_an_admin(conn, old)
-    version = guarded(conn, app_user, old, seen, {"role": role})
-    audit.write(conn, actor, asking, "edit", "user", user_id, version, {"role": old.role}, {"role": role})
+    if after:
+        version = guarded(conn, app_user, old, seen, after)
+        audit.write(conn, actor, asking, "edit", "user", user_id, version, before, after)
     return user_id
 
 
 @command
-def deactivate(conn: Connection, actor: Actor, user_id: int, *, seen: int | None = None) -> int:
-    """This function will end a user's access from their next action on; their history stays."""
+def change_role(conn: Connection, actor: Actor, user_id: int, role: str, *, seen: int | None = None) -> int:
+    """This function will give a user another role, from their next action on."""
+    return int(edit(conn, actor, user_id, {"role": role}, seen=seen))
+
+
+@command
+def deactivate(
+    conn: Connection, actor: Actor, user_id: int, hand_over_to: int | None = None, *, seen: int | None = None
+) -> int:
+    """This function will end a user's access from their next action on; their history stays.
+
+    With `hand_over_to`, their opportunities and leads that are not closed go to that user, in the
+    same transaction, each with its own row in the record.
+    """
+    require(conn, actor, "users.change")
+    if hand_over_to is not None:
+        deals, taken = open_records(conn, actor, user_id)
+        if deals:
+            opportunities.reassign(conn, actor, deals, hand_over_to)
+        for lead_id in taken:
+            leads.edit(conn, actor, lead_id, {"owner_id": hand_over_to})
     return _activate(conn, actor, user_id, False, seen)
 
 
@@ -116,16 +160,13 @@ def _row(conn: Connection, user_id: int) -> Record:
     try:
         query = select(app_user).where(app_user.c.id == fields.chosen(user_id))
     except ValueError:
-        raise NotFound("There is no such user.") from None
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such user.")
-    return row
+        raise records.missing("user") from None
+    return records.one(conn, query, "user")
 
 
 def _admins(conn: Connection) -> int:
-    query = select(func.count()).select_from(app_user).where(app_user.c.role == ADMIN, app_user.c.active)
-    return conn.scalar(query) or 0
+    query = select(app_user.c.id).where(app_user.c.role == ADMIN, app_user.c.active).with_for_update()
+    return len(conn.scalars(query).all())
 
 
 def _keep_an_admin(conn: Connection, old: Record) -> None:

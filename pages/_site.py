@@ -19,6 +19,7 @@ LISTED = (
     ("leads", "Leads", ":material/person_search:", {"lead.see_all", "lead.see_own"}),
     ("customers", "Customers", ":material/domain:", set()),
     ("settings", "Settings", ":material/tune:", {"settings.change"}),
+    ("users", "Users", ":material/group:", {"users.change"}),
 )
 HIDDEN = (
     ("opportunity", "Opportunity"),

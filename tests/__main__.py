@@ -18,7 +18,10 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("lint-imports",),
+    ("pip-audit", "--progress-spinner", "off", "--require-hashes", "--disable-pip", "-r", "requirements.txt"),
 )
+#: what holds hashes and no secrets
+LOCKED = ("requirements.txt", "requirements-dev.txt")
 
 
 def python() -> Path:
@@ -50,6 +53,12 @@ def install_programs() -> None:
         run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], quiet)
 
 
+def secret_scan() -> tuple[str, ...]:
+    """This function will give the command that looks for secrets in every file that the repository holds."""
+    held = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return ("detect-secrets-hook", *(name for name in held if name not in LOCKED))
+
+
 def run(command: Iterable[str], env: dict[str, str] | None = None) -> None:
     """This function will run a command and end everything with its code where it fails."""
     done = subprocess.run(list(command), cwd=ROOT, env=env, check=False)
@@ -65,7 +74,7 @@ def main() -> None:
     tools = interpreter.parent
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     failed = []
-    for name, *arguments in CHECKS:
+    for name, *arguments in (*CHECKS, secret_scan()):
         if subprocess.run([str(tools / name), *arguments], cwd=ROOT, env=env, check=False).returncode:
             failed.append(name)
     if failed:

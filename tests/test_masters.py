@@ -191,3 +191,36 @@ def test_the_leads_list_is_the_viewers_and_its_filters_match_nothing_unknown(off
     assert office.ask(leads.duplicates, office.asha, {"email": "A@b.in"})[0][0] == "lead"
     office.do(leads.disqualify, office.asha, own, {"reason": "duplicate"})
     assert office.ask(leads.moves, office.asha, office.ask(leads.get, office.asha, own)) == []
+
+
+def test_whoever_leaves_hands_over_what_is_open_and_keeps_what_is_closed(office: Office) -> None:
+    """B17: in one transaction, each record with its own row."""
+    mine, won, foreign = office.opportunity(), office.at("won"), office.opportunity("ravi")
+    taken, ended = office.lead(status="new"), office.lead(status="new", email="x@y.in")
+    office.do(leads.disqualify, office.asha, ended, {"reason": "duplicate"})
+    with pytest.raises(Invalid):
+        office.do(users.deactivate, office.meena, office.asha.user_id, office.devi.user_id)
+    assert office.ask(opportunities.get, office.asha, mine).owner == "Asha"
+    office.do(users.deactivate, office.meena, office.asha.user_id, office.ravi.user_id)
+    owners = [office.ask(opportunities.get, office.kavya, i).owner for i in (mine, won, foreign)]
+    assert ["Ravi", "Asha", "Ravi"] == owners
+    assert ["Ravi", "Asha"] == [office.ask(leads.get, office.kavya, i).owner for i in (taken, ended)]
+    assert "gave it to another owner" == office.ask(opportunities.history, office.ravi, mine)[0].action
+    assert office.ask(leads.history, office.ravi, taken)[0].changes[0].after == "Ravi"
+
+
+def test_a_user_is_changed_with_every_problem_at_once(office: Office) -> None:
+    ravi = office.ravi.user_id
+    with pytest.raises(Invalid) as refused:
+        office.do(
+            users.edit, office.meena, ravi, {"name": " ", "role": "boss", "business_unit": "mars", "email": "x@y.in"}
+        )
+    assert {"name", "role", "business_unit", "email"} == {m.field for m in refused.value.messages}
+    office.do(users.edit, office.meena, ravi, {"name": "Ravi Shankar", "role": "manager"}, seen=1)
+    assert ["Ravi Shankar"] == [row.name for row in office.ask(users.listing, office.meena) if row.id == ravi]
+    with pytest.raises(Conflict):
+        office.do(users.edit, office.meena, ravi, {"name": "R"}, seen=1)
+    with pytest.raises(NotAllowed):
+        office.ask(users.listing, office.kavya)
+    with pytest.raises(NotAllowed):
+        office.ask(users.open_records, office.kavya, ravi)
