@@ -117,11 +117,13 @@ def open_database(url: str | None = None) -> Database:
 
 
 def _prepare(database: Database) -> None:
-    postgresql = database.engine.dialect.name == "postgresql"
+    postgresql, place = database.engine.dialect.name == "postgresql", str(database.engine.url.database)
     if not postgresql:
         with database.read() as conn:  # it takes a while, so it must not hold up anybody's save
             if conn.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-                raise Unavailable(_DAMAGED.format(place=database.engine.url.database))
+                raise Unavailable(_DAMAGED.format(place=place))
+        if not os.access(place, os.W_OK):
+            raise Unavailable(_READ_ONLY.format(place=place))
     with database.write() as conn:
         if postgresql:
             # A migration, or the wait for another process's, takes the time that it takes.
@@ -243,6 +245,7 @@ def _refusal(why: exc.IntegrityError) -> Conflict:
 
 
 _BUSY = "The database is busy and this could not be saved; nothing was lost, try again in a moment."
+_READ_ONLY = "The database {place} can only be read; its file or folder needs write permission."
 _DAMAGED = "The database {place} is damaged; restore a backup."
 _DEADLOCK = "40P01"
 #: By the codes of SQLite and PostgreSQL, or how they begin; their messages may be in any language.
@@ -250,7 +253,7 @@ _SAID = {
     ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", _DEADLOCK, "40001"): _BUSY,
     ("SQLITE_FULL", "53100"): "This could not be saved because the disk is full; free some space and try again.",
     ("SQLITE_IOERR", "58"): "This could not be saved because the disk reported an error; is it full?",
-    ("SQLITE_READONLY", "25006"): "The database {place} can only be read; its file or folder needs write permission.",
+    ("SQLITE_READONLY", "25006"): _READ_ONLY,
     ("SQLITE_CANTOPEN", "SQLITE_PERM"): "The database {place} cannot be opened; check its folder and permissions.",
     ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"): _DAMAGED,
     ("57014", "25P03"): "The database took too long and gave up; narrow the selection or try again.",
