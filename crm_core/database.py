@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._saving = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -77,9 +79,25 @@ class Database:
         return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @contextmanager
+    def _turn(self, write: bool) -> Iterator[None]:
+        """This function will let this process's saves to a SQLite file queue here.
+
+        SQLite itself has them poll for its lock, where some starve, each with a connection taken.
+        """
+        if not write or self.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not self._saving.acquire(timeout=_wait(self.engine.url)):
+            raise Unavailable(_BUSY)
+        try:
+            yield
+        finally:
+            self._saving.release()
+
+    @contextmanager
     def _begin(self, write: bool) -> Iterator[Connection]:
         try:
-            with self.engine.connect() as conn:
+            with self._turn(write), self.engine.connect() as conn:
                 conn.execution_options(crm_write=write, **self._isolation(write))
                 with conn.begin():
                     clock.start(conn)
@@ -188,7 +206,7 @@ def _sqlite_engine(address: URL) -> Engine:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as why:
         raise Unavailable(f"The folder of the database {path} cannot be made: {why.strerror}.") from why
-    wait = float(str(address.query.get("timeout", WAIT)))
+    wait = _wait(address)
     engine = create_engine(
         address.set(drivername="sqlite"),
         poolclass=QueuePool,
@@ -207,6 +225,10 @@ def _sqlite_engine(address: URL) -> Engine:
         conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _wait(address: URL) -> float:
+    return float(str(address.query.get("timeout", WAIT)))
 
 
 def _postgresql_engine(address: URL) -> Engine:

@@ -85,7 +85,7 @@ def test_of_five_hundred_increments_none_is_lost(office: Office) -> None:
             except Conflict:
                 continue
 
-    at_once(20, twenty_five)
+    assert [None] * 20 == at_once(20, twenty_five)
     rows = [office.ask(opportunities.get, office.asha, i) for i in made]
     assert [(100, 101)] * 5 == [(row.value, row.version) for row in rows]
 
