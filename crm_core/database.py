@@ -58,16 +58,17 @@ class Database:
         A deadlock, or a connection lost with a `token` given, is tried up to three times more;
         the token makes a repeated commit find its first result.
         """
-        for attempt in range(_TRIES):
+        attempt = 1
+        while True:
             try:
                 with self.write() as conn:
                     return verb(conn, *args, **named)
             except Unavailable as why:
                 again = _code(why.__cause__) == _DEADLOCK or (named.get("token") and _lost(why.__cause__))
-                if not again or attempt == _TRIES - 1:
+                if not again or attempt == _TRIES:
                     raise
-                time.sleep(0.05 * 2**attempt)
-        raise AssertionError("unreachable")
+            time.sleep(0.05 * 2**attempt)
+            attempt += 1
 
     def dispose(self) -> None:
         """This function will close every connection."""

@@ -241,3 +241,5 @@ def test_one_submit_sent_twice_at_once_makes_one_record(office: Office) -> None:
     done = at_once(8, lambda _: office.do(opportunities.create, office.asha, given, token="one"))
     assert [done[0]] * 8 == done
     assert 1 == office.count("opportunity")
+    with pytest.raises(Conflict, match="submitted already"):
+        office.do(opportunities.create, office.kavya, given, token="one")

@@ -29,7 +29,7 @@ from crm_core import database as databases
 from crm_core.access import Actor
 from crm_core.commands import command
 from crm_core.database import Database, open_database
-from crm_core.errors import Unavailable
+from crm_core.errors import Conflict, Unavailable
 from tests.conftest import Office
 from tests.test_concurrency import at_once, until
 
@@ -202,22 +202,57 @@ def test_a_sqlite_without_what_the_rules_need_is_refused() -> None:
     databases.require_sqlite((3, 39, 0))
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """G7."""
+    (tmp_path / "letter").write_text("Dear sirs")
+    with pytest.raises(Unavailable, match=r"letter/data/crm\.sqlite3 cannot be made: Not a directory"):
+        open_database(f"sqlite:///{tmp_path / 'letter' / 'data' / 'crm.sqlite3'}")
+
+
 @pytest.mark.parametrize("where", ["crm.sqlite3", "mysql://root@localhost/crm", "", "sqlite://", "sqlite:///:memory:"])
 def test_an_address_of_no_use_is_refused(where: str) -> None:
     with pytest.raises(Unavailable, match="CRM_DATABASE_URL must"):
         open_database(where or " ")
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_damaged_table_is_told_when_it_is_read(office: Office) -> None:
+    """G11."""
+    page = office.sql("SELECT pg_relation_filepath('opportunity')")[0][0]
+    office.sql(f"COPY (SELECT) TO PROGRAM 'head -c 8192 /dev/urandom >> {page}'")
+    with pytest.raises(Unavailable, match="is damaged; restore a backup"):
+        office.count("opportunity")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_an_update_is_left_to_the_owner_of_the_schema(office: Office) -> None:
+    """G12: a role that may not change the schema is told who may."""
+    role = f"clerk_{os.getpid()}"
+    where = office.database.engine.url.set(username=role).render_as_string(hide_password=False)
+    office.sql(f"CREATE ROLE {role} LOGIN")
+    try:
+        with pytest.raises(Unavailable, match="lacks a right"):
+            open_database(where)
+        office.sql(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}")
+        open_database(where).dispose()
+        office.sql("UPDATE setting SET value = 'older' WHERE key = 'rules'")
+        with pytest.raises(Unavailable, match="update by its owner; run “python -m crm_core init”"):
+            open_database(where)
+    finally:
+        office.sql(f"DROP OWNED BY {role}")
+        office.sql(f"DROP ROLE {role}")
+
+
+def test_a_value_that_breaks_a_rule_without_a_sentence_is_refused_all_the_same(office: Office) -> None:
+    with pytest.raises(Conflict, match="would break one of its rules"):
+        office.sql("INSERT INTO setting (key, value) VALUES ('note', NULL)")
+
+
 @pytest.mark.parametrize("damage", ["pages", "zeros", "header", "short"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_damaged_file_is_refused(office: Office, damage: str) -> None:
-    """G11: on SQLite the file's pages, on PostgreSQL a table's; PostgreSQL notices when it reads them."""
+    """G11."""
     office.opportunity()
-    if office.name == "postgresql":
-        page = office.sql("SELECT pg_relation_filepath('opportunity')")[0][0]
-        office.sql(f"COPY (SELECT) TO PROGRAM 'head -c 8192 /dev/urandom >> {page}'")
-        with pytest.raises(Unavailable, match="is damaged; restore a backup"):
-            office.count("opportunity")
-        return
     office.database.dispose()
     with sqlite3.connect(place(office.database)) as conn:
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
