@@ -125,6 +125,17 @@ def test_a_small_file_with_the_real_faults(database, tmp_path):
     assert all(move.recorded_at > move.at for move in moves)
 
 
+def test_the_command_line_imports_and_says_what_it_did(database, tmp_path, capsys):
+    url = database.engine.url.render_as_string(hide_password=False)
+    assert [0, 0] == [
+        main(["--url", url, "users", "list"]),
+        main(["--url", url, "import", str(MAVEN), str(folder(tmp_path, GOOD.format(1)))]),
+    ]
+    said = capsys.readouterr().out
+    assert "There are no users yet." in said
+    assert "1 opportunities" in said
+
+
 def test_running_twice_changes_nothing(database, tmp_path):
     rows = folder(tmp_path, GOOD.format(1))
     imports.run(database, MAVEN, rows)
