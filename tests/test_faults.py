@@ -115,7 +115,7 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(CORE, folder / "crm_core", ignore=shutil.ignore_patterns("__pycache__"))
     versions = folder / "crm_core" / "migrations" / "versions"
     head = sorted(versions.glob("*.py"))[-1].read_text("utf-8").partition('revision = "')[2].partition('"')[0]
-    (versions / "0002_next.py").write_text(NEXT_RELEASE.format(head=head), "utf-8")
+    (versions / "next_release.py").write_text(NEXT_RELEASE.format(head=head), "utf-8")
     return folder
 
 
