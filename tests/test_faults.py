@@ -37,7 +37,7 @@ CORE = Path(crm_core.__file__).parent
 NEXT_RELEASE = """
 import os, pathlib, time
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "0002", "{head}", None, None
+revision, down_revision, branch_labels, depends_on = "next", "{head}", None, None
 def upgrade():
     op.execute("ALTER TABLE customer ADD COLUMN website TEXT")
     if "HALF" in os.environ:
