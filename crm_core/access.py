@@ -124,6 +124,7 @@ _ASKING = select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.bus
 )
 # On PostgreSQL the same read tells the policies who asks, until the transaction ends.
 _NAMED = _ASKING.add_columns(func.set_config("crm.user_id", cast(app_user.c.id, Text), True))
+_SAVING = _NAMED.with_for_update(read=True)
 
 
 def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
@@ -142,8 +143,12 @@ def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
 
 
 def person(conn: Connection, actor: Actor) -> Person:
-    """This function will read who asks, as of this transaction. Raises NotAllowed unless active."""
-    query = _NAMED if conn.dialect.name == "postgresql" else _ASKING
+    """This function will read who asks, as of this transaction. Raises NotAllowed unless active.
+
+    A save holds the person as they are until it is through; a deactivation waits for it.
+    """
+    named = _SAVING if conn.get_execution_options().get("crm_write") else _NAMED
+    query = named if conn.dialect.name == "postgresql" else _ASKING
     row = conn.execute(query, {"user_id": actor.user_id}).one_or_none()
     if row is None:
         raise NotAllowed("Your account is not active; ask your org admin.")

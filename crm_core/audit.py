@@ -47,6 +47,9 @@ FIELD_LABELS = {
 }
 
 
+_ADD = insert(log).inline()  # who adds a row need not be allowed to read it
+
+
 @dataclass(frozen=True)
 class Change:
     """One field's change in words: its label, and before and after as a person reads them."""
@@ -82,21 +85,20 @@ def write(
     """This function will add one change to the record: who, when, what, before and after."""
     now = clock.now(conn)
     conn.execute(
-        insert(log)
-        .inline()  # who adds a row need not be allowed to read it
-        .values(
-            at=at or now,
-            recorded_at=now,
-            by_id=asking.id,
-            by_name=asking.name,
-            action=action,
-            entity=entity,
-            entity_id=str(entity_id),
-            version=version,
-            before=_plain(before),
-            after=_plain(after),
-            request_id=actor.request_id,
-        )
+        _ADD,
+        {
+            "at": at or now,
+            "recorded_at": now,
+            "by_id": asking.id,
+            "by_name": asking.name,
+            "action": action,
+            "entity": entity,
+            "entity_id": str(entity_id),
+            "version": version,
+            "before": _plain(before),
+            "after": _plain(after),
+            "request_id": actor.request_id,
+        },
     )
 
 
