@@ -30,11 +30,13 @@ def owner(office: Office, postgresql: str) -> Database:
     opened.dispose()
 
 
-def past_the_rules(owner: Database, *statements: str) -> None:
-    """This function will run SQL as somebody with the file or the server in their hands, triggers and keys off."""
+def past_the_rules(owner: Database, *statements: str, keep: bool = False) -> None:
+    """This function will run SQL as who has the file or the server in their hands, triggers and keys off unless kept."""
     engine = create_engine(owner.engine.url)
     with engine.connect() as conn:
-        if engine.dialect.name == "sqlite":
+        if keep:
+            pass
+        elif engine.dialect.name == "sqlite":
             conn.exec_driver_sql("PRAGMA foreign_keys = OFF")
             for name in conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all():
                 conn.exec_driver_sql(f'DROP TRIGGER "{name}"')
