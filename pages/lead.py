@@ -103,4 +103,4 @@ if possible:
         typed = _lead_form.inputs(visitor, form, record._mapping, problems(form, leads.FIELDS))
         if st.button("Save changes", type="primary", key=f"{form}-save"):
             run(form, leads.edit, typed)
-timeline(visitor.ask(leads.history, record.id))
+timeline(visitor, leads.history, record.id)

@@ -126,4 +126,4 @@ if visitor.person.may("opportunity.reassign"):
 if visitor.ask(opportunities.editable, record):
     with st.expander("Edit", icon=":material/edit:"):
         edit_form()
-timeline(visitor.ask(opportunities.history, record.id))
+timeline(visitor, opportunities.history, record.id)
