@@ -57,11 +57,14 @@ def seal(conn: Connection, most: int = 2000) -> int:
 
     In a write transaction of its own, so that no other writer waits for long. Call it until it says 0.
     """
+    waiting = _unsealed()
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    else:  # one writer at a time: nothing commits late, and nobody waits while old rows are looked through
+        waiting = audit.c.id > select(func.coalesce(func.max(audit_seal.c.audit_id), 0)).scalar_subquery()
     last = head(conn)
     end, digest = (last.position, last.digest) if last else (0, START)
-    rows = conn.execute(select(audit).where(_unsealed()).order_by(audit.c.id).limit(most)).all()
+    rows = conn.execute(select(audit).where(waiting).order_by(audit.c.id).limit(most)).all()
     seals = []
     for position, row in enumerate(rows, end + 1):
         digest = _digest(digest, row)
@@ -104,7 +107,7 @@ def verify(conn: Connection, heads: Iterable[Head] = ()) -> Verdict:
         .outerjoin(audit, audit.c.id == audit_seal.c.audit_id)
         .order_by(audit_seal.c.position)
     )
-    for row in conn.execution_options(yield_per=1000).execute(query):
+    for row in conn.execute(query, execution_options={"yield_per": 1000}):
         if row.position != position + 1:
             return Verdict(position, unsealed, f"The seal at position {position + 1:,} is missing.")
         if row.id is None:
