@@ -121,8 +121,11 @@ def _seal(database: Database, options: argparse.Namespace) -> None:
     with database.read() as conn:
         head = seals.head(conn)
     if options.head and head:
-        with options.head.open("a", encoding="utf-8") as file:
-            file.write(head.line() + "\n")
+        try:
+            with options.head.open("a", encoding="utf-8") as file:
+                file.write(head.line() + "\n")
+        except OSError as why:
+            raise Invalid(f"The file of heads {options.head} cannot be written: {why.strerror}.") from why
     _say(f"Sealed {sealed:,} rows of the audit; the chain ends at position {head.position if head else 0:,}.")
 
 

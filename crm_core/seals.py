@@ -48,7 +48,7 @@ class Verdict:
 
     def sentence(self) -> str:
         """This function will say the verdict in one sentence."""
-        waiting = f"; {self.unsealed:,} newer rows have no seal yet" if self.unsealed else ""
+        waiting = f"; newer rows without a seal yet: {self.unsealed:,}" if self.unsealed else ""
         return self.wrong or f"The audit is whole: {self.sealed:,} rows match their seals{waiting}."
 
 

@@ -80,7 +80,7 @@ def test_every_row_is_sealed_once_in_batches_and_what_came_later_waits(office: O
     office.opportunity()
     verdict = ask(owner, seals.verify)
     assert (rows, 2, "") == (verdict.sealed, verdict.unsealed, verdict.wrong)
-    assert f"The audit is whole: {rows} rows match their seals; 2 newer rows have no seal yet." == verdict.sentence()
+    assert f"The audit is whole: {rows} rows match their seals; newer rows without a seal yet: 2." == verdict.sentence()
 
 
 @pytest.mark.parametrize(
@@ -232,6 +232,11 @@ def test_the_command_line_seals_exports_the_head_and_verifies(
         f"The audit is whole: {rows} rows match their seals.",
     ] == capsys.readouterr().out.splitlines()
     assert [ask(owner, seals.head)] == seals.read_heads(file.read_text().splitlines())
+    nowhere = str(tmp_path / "none" / "heads.jsonl")
+    assert [1, 1] == [main(["--url", url, "audit", verb, "--head", nowhere]) for verb in ("seal", "verify")]
+    assert [
+        f"The file of heads {nowhere} cannot be {done}: No such file or directory." for done in ("written", "read")
+    ] == capsys.readouterr().err.splitlines()
     row = sealed_at(owner, 2)
     past_the_rules(owner, f"UPDATE audit SET by_name = 'Ravi' WHERE id = {row}")
     assert 1 == main(["--url", url, "audit", "verify"])
