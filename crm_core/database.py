@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._saving = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -57,7 +59,8 @@ class Database:
         A deadlock, or a connection lost with a `token` given, is tried up to three times more;
         the token makes a repeated commit find its first result. A refusal is kept (`denied`).
         """
-        for attempt in range(_TRIES):
+        attempt = 1
+        while True:
             try:
                 with self.write() as conn:
                     return verb(conn, *args, **named)
@@ -66,10 +69,10 @@ class Database:
                 raise
             except Unavailable as why:
                 again = _code(why.__cause__) == _DEADLOCK or (named.get("token") and _lost(why.__cause__))
-                if not again or attempt == _TRIES - 1:
+                if not again or attempt == _TRIES:
                     raise
-                time.sleep(0.05 * 2**attempt)
-        raise AssertionError("unreachable")
+            time.sleep(0.05 * 2**attempt)
+            attempt += 1
 
     def denied(self, actor: Any, what: Callable[..., Any] | str, why: Refusal) -> None:
         """This function will keep who was refused what, in a transaction of its own; it never raises."""
@@ -92,9 +95,25 @@ class Database:
         return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @contextmanager
+    def _turn(self, write: bool) -> Iterator[None]:
+        """This function will let this process's saves to a SQLite file queue here.
+
+        SQLite itself has them poll for its lock, where some starve, each with a connection taken.
+        """
+        if not write or self.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not self._saving.acquire(timeout=_wait(self.engine.url)):
+            raise Unavailable(_BUSY)
+        try:
+            yield
+        finally:
+            self._saving.release()
+
+    @contextmanager
     def _begin(self, write: bool) -> Iterator[Connection]:
         try:
-            with self.engine.connect() as conn:
+            with self._turn(write), self.engine.connect() as conn:
                 conn.execution_options(crm_write=write, **self._isolation(write))
                 with conn.begin():
                     clock.start(conn)
@@ -132,11 +151,13 @@ def open_database(url: str | None = None) -> Database:
 
 
 def _prepare(database: Database) -> None:
-    postgresql = database.engine.dialect.name == "postgresql"
+    postgresql, place = database.engine.dialect.name == "postgresql", str(database.engine.url.database)
     if not postgresql:
         with database.read() as conn:  # it takes a while, so it must not hold up anybody's save
             if conn.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-                raise Unavailable(_DAMAGED.format(place=database.engine.url.database))
+                raise Unavailable(_DAMAGED.format(place=place))
+        if not os.access(place, os.W_OK):
+            raise Unavailable(_READ_ONLY.format(place=place))
     with database.write() as conn:
         if postgresql:
             # A migration, or the wait for another process's, takes the time that it takes.
@@ -201,7 +222,7 @@ def _sqlite_engine(address: URL) -> Engine:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as why:
         raise Unavailable(f"The folder of the database {path} cannot be made: {why.strerror}.") from why
-    wait = float(str(address.query.get("timeout", WAIT)))
+    wait = _wait(address)
     engine = create_engine(
         address.set(drivername="sqlite"),
         hide_parameters=True,
@@ -221,6 +242,10 @@ def _sqlite_engine(address: URL) -> Engine:
         conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _wait(address: URL) -> float:
+    return float(str(address.query.get("timeout", WAIT)))
 
 
 def _postgresql_engine(address: URL) -> Engine:
@@ -260,6 +285,7 @@ def _refusal(why: exc.IntegrityError) -> Conflict:
 
 
 _BUSY = "The database is busy and this could not be saved; nothing was lost, try again in a moment."
+_READ_ONLY = "The database {place} can only be read; its file or folder needs write permission."
 _DAMAGED = "The database {place} is damaged; restore a backup."
 _DEADLOCK = "40P01"
 #: By the codes of SQLite and PostgreSQL, or how they begin; their messages may be in any language.
@@ -267,7 +293,7 @@ _SAID = {
     ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", _DEADLOCK, "40001"): _BUSY,
     ("SQLITE_FULL", "53100"): "This could not be saved because the disk is full; free some space and try again.",
     ("SQLITE_IOERR", "58"): "This could not be saved because the disk reported an error; is it full?",
-    ("SQLITE_READONLY", "25006"): "The database {place} can only be read; its file or folder needs write permission.",
+    ("SQLITE_READONLY", "25006"): _READ_ONLY,
     ("SQLITE_CANTOPEN", "SQLITE_PERM"): "The database {place} cannot be opened; check its folder and permissions.",
     ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"): _DAMAGED,
     ("57014", "25P03"): "The database took too long and gave up; narrow the selection or try again.",

@@ -280,6 +280,7 @@ def test_a_viewer_is_offered_nothing_that_changes_anything(office: Office, page:
         buttons = page.get_by_test_id("stMain").get_by_role("button").all_inner_texts()
         words = {word for text in buttons for word in text.split("\n") if word}
         assert words <= {"Previous", "Next", "tune", "More", "expand_more"}, path
+        assert 0 == page.get_by_test_id("stMain").locator("summary, textarea").count(), path
         links = page.get_by_test_id("stMain").get_by_role("link").all_inner_texts()
         assert not [text for text in links if re.search("New|Create|Add", text)], path
     for path in ("/new_opportunity", "/new_lead", "/new_customer", "/new_offer"):

@@ -85,7 +85,7 @@ def test_of_five_hundred_increments_none_is_lost(office: Office) -> None:
             except Conflict:
                 continue
 
-    at_once(20, twenty_five)
+    assert [None] * 20 == at_once(20, twenty_five)
     rows = [office.ask(opportunities.get, office.asha, i) for i in made]
     assert [(100, 101)] * 5 == [(row.value, row.version) for row in rows]
 
@@ -241,3 +241,5 @@ def test_one_submit_sent_twice_at_once_makes_one_record(office: Office) -> None:
     done = at_once(8, lambda _: office.do(opportunities.create, office.asha, given, token="one"))
     assert [done[0]] * 8 == done
     assert 1 == office.count("opportunity")
+    with pytest.raises(Conflict, match="submitted already"):
+        office.do(opportunities.create, office.kavya, given, token="one")

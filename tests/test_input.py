@@ -97,7 +97,7 @@ def test_strange_characters_become_the_same_on_both_databases(office: Office, en
         dropped = {} if FIELD_KINDS[name] == "code" else dict.fromkeys(DROPPED, right)
         becomes = dropped | {"only zero-width spaces": [name] if must else None} | becomes
         for what in PUT:
-            wanted[name, what] = becomes.get(what) if what in becomes else [name]
+            wanted[name, what] = becomes.get(what, [name])
             try:
                 office.do(module.edit, office.kavya, made, {name: within(right, what)})
                 seen[name, what] = getattr(entity_of(office, entity, made), name)
