@@ -257,6 +257,11 @@ def test_times_are_kept_in_utc_with_their_offset_and_shown_in_india(office: Offi
     for when, count in (("2026-04-01", 1), ("2026-03-31", 0), ("fy2026-27", 1)):
         chosen = AuditSlice(kind="customer", record=str(made), when=when)
         assert count == office.ask(trail.listing, office.kavya, chosen)[1], when
+    past = office.do(opportunities.create, office.meena, DEAL | {"customer_id": made}, at=at, external_ref="x:1")
+    chosen = AuditSlice(kind="opportunity", record=str(past))
+    (entry,) = office.ask(trail.listing, office.kavya, chosen)[0]
+    assert (at, True) == (entry.at, entry.recorded_at > at)
+    assert 0 == office.ask(trail.listing, office.kavya, chosen.but(when="2026-04"))[1]
 
 
 def test_the_audit_is_counted_and_paged_newest_first(office: Office) -> None:
@@ -297,7 +302,13 @@ def test_the_audit_is_filtered_by_person_kind_record_action_and_name(office: Off
         record="retired"
     )
     assert 3 == len(about(kind=("opportunity", "offer"), action="create"))
-    for unknown in ({"person": "all"}, {"kind": "x' OR 1=1"}, {"action": "bogus"}, {"when": "soon"}, {"record": "%"}):
+    for unknown in (
+        {"person": "all"},
+        {"kind": "x' OR 1=1"},
+        {"action": "bogus"},
+        {"when": "soon"},
+        {"record": "chennai"},
+    ):
         assert [] == about(**unknown)
     known = office.ask(trail.names, office.kavya, AuditSlice(kind="opportunity", record=str(mine)))
     assert f"{number}, Amman Mills" == known["record"][str(mine)]

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from sqlalchemy import Connection, create_engine
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, create_engine
 from crm_core import opportunities, seals
 from crm_core.__main__ import main
 from crm_core.database import Database, open_database
-from crm_core.errors import Invalid, Refusal
+from crm_core.errors import Invalid
 from crm_core.seals import Head
 from tests.conftest import Office
 
@@ -185,35 +184,28 @@ def test_a_row_that_commits_late_is_sealed_late(office: Office, owner: Database)
 
 
 def test_twenty_people_write_while_two_seal(office: Office, owner: Database) -> None:
-    """F6, fact 5: nobody is refused or waits for long, and every row is sealed exactly once."""
+    """F6, fact 5: who would have to wait for more than five seconds is refused; nobody is, and each row has one seal."""
     deals = [office.opportunity() for _ in range(20)]
     done = threading.Event()
 
-    def write(deal: int) -> float:
-        slowest = 0.0
-        for title in range(6):
-            start = monotonic()
+    def write(deal: int) -> None:
+        for title in range(3):
             office.do(opportunities.edit, office.asha, deal, {"title": f"Pump {title}"})
-            slowest = max(slowest, monotonic() - start)
-        return slowest
 
-    def seal() -> list[object]:
-        refused: list[object] = []
-        while not done.is_set():
-            try:
-                owner.submit(seals.seal, most=25)
-            except Refusal as why:
-                refused.append(why)
-        return refused
+    def seal() -> int:
+        sealed = 0
+        while not done.wait(0.05):
+            sealed += owner.submit(seals.seal, most=25)
+        return sealed
 
     with ThreadPoolExecutor(22) as pool:
         sealers = [pool.submit(seal) for _ in range(2)]
         try:
-            slowest = max(pool.map(write, deals))
+            list(pool.map(write, deals))
         finally:
             done.set()
-    assert [[], []] == [sealer.result() for sealer in sealers]
-    assert slowest < 5
+    sealed = sum(sealer.result() for sealer in sealers)
+    assert 0 < sealed == office.count("audit_seal")
     seal_all(owner)
     assert "" == wrong(owner)
     assert office.count("audit") == office.count("audit_seal") == ask(owner, seals.head).position
