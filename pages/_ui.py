@@ -28,9 +28,20 @@ class Visitor:
     currency: str
 
     def ask(self, verb: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """This function will run one reading verb of the core in a transaction of its own."""
-        with _server.database().read() as conn:
-            return verb(conn, self.actor, *args, **named)
+        """This function will run one reading verb of the core in a transaction of its own; a refusal is kept."""
+        try:
+            with _server.database().read() as conn:
+                return verb(conn, self.actor, *args, **named)
+        except (NotAllowed, NotFound) as why:
+            self.denied(verb, why)
+            raise
+
+    def denied(self, what: Callable[..., Any] | str, why: Refusal) -> None:
+        """This function will keep a refused attempt once for what is open, however often it is drawn."""
+        attempt = (st.session_state.get("here"), str(why))
+        if st.session_state.get("denied") != attempt:
+            st.session_state["denied"] = attempt
+            _server.database().denied(self.actor, what, why)
 
     def exact(self, amount: Decimal | int | None) -> str:
         """This function will write an amount in full, “–” for none."""
@@ -159,7 +170,9 @@ def load(visitor: Visitor, verb: Callable[..., Any], back: str) -> Any:
 def require(visitor: Visitor, permission: str) -> None:
     """This function will say that the person may not do what the page is for, and stop, unless they may."""
     if not visitor.person.may(permission):
-        st.error(access.DENIALS[permission])
+        why = NotAllowed(access.DENIALS[permission])
+        visitor.denied(permission, why)
+        refused(why)
         st.stop()
 
 
@@ -191,13 +204,11 @@ def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:
                 st.text(f"{name}, {role.lower()}, {why}.")
 
 
-def timeline(entries: list[audit.Entry]) -> None:
-    """This function will show a record's history, newest first."""
+def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id: int) -> None:
+    """This function will show a record's history, newest first, with the way into the audit for those who may."""
     st.subheader("Timeline")
-    for entry in entries:
-        when = periods.moment(entry.at)
-        late = "" if entry.at == entry.recorded_at else f" (recorded {periods.moment(entry.recorded_at)})"
-        st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(when + late)} IST]")
+    for entry in visitor.ask(verb, record_id):
+        st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(happened(entry))}]")
         lines = [
             f"{change.label}: {change.before} → {change.after or '–'}"
             if change.before
@@ -206,3 +217,17 @@ def timeline(entries: list[audit.Entry]) -> None:
         ]
         if lines:
             st.text("\n".join(lines))
+    all_changes(visitor, record_id)
+
+
+def all_changes(visitor: Visitor, record_id: int) -> None:
+    """This function will link to everything that the audit says of the record that is open, for those who may read it."""
+    if visitor.person.may("audit.read"):
+        kind = st.session_state["here"][0]
+        link("All changes of this record", "audit", {"kind": kind, "record": str(record_id)}, ":material/history:")
+
+
+def happened(entry: audit.Entry) -> str:
+    """This function will say when something happened, in IST, and when it was recorded if that was later."""
+    late = "" if entry.at == entry.recorded_at else f" (recorded {periods.moment(entry.recorded_at)})"
+    return f"{periods.moment(entry.at)}{late} IST"

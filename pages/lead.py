@@ -104,4 +104,4 @@ if possible:
         if st.button("Save changes", type="primary", key=f"{form}-save"):
             run(form, leads.edit, typed)
 explain_access(visitor, "lead", record.id)
-timeline(visitor.ask(leads.history, record.id))
+timeline(visitor, leads.history, record.id)

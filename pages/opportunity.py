@@ -127,4 +127,4 @@ if visitor.ask(opportunities.editable, record):
     with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
         edit_form()
 explain_access(visitor, "opportunity", record.id)
-timeline(visitor.ask(opportunities.history, record.id))
+timeline(visitor, opportunities.history, record.id)
