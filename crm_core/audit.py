@@ -25,6 +25,9 @@ ACTIONS = {
     "deactivate": "deactivated it",
     "reactivate": "reactivated it",
     "import": "imported it",
+    "bind_account": "signed in for the first time",
+    "sign_out": "signed out",
+    "sign_out_everywhere": "signed out everywhere",
     **{t.name: t.said for t in (*lifecycle.TRANSITIONS, *lifecycle.LEAD_TRANSITIONS)},
 }
 

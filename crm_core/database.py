@@ -213,6 +213,7 @@ _UNIQUE = {
     "token": "This was submitted a moment ago.",
     "number": "This number is in use already.",
     "external_ref": "This row was imported already.",
+    "identity": "You signed in a moment ago; open the page again.",
     "transition": rules.STALE,
 }
 
