@@ -27,6 +27,7 @@ def named(name: str) -> logging.Logger:
 def everything() -> None:
     """This function will write the entries of every library so too, of present loggers and of later ones."""
     logging.setLoggerClass(_Foreign)
+    logging.captureWarnings(True)
     if not logging.root.handlers:
         logging.root.addHandler(logging.StreamHandler())
     for log in (logging.root, *logging.root.manager.loggerDict.values()):

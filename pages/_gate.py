@@ -82,10 +82,14 @@ def _host(headers: Headers) -> str:
 
 
 def _stranger(scope: Scope) -> str:
-    """Why a request is not answered, or "": a foreign Host, and without a sign-in whatever comes from outside."""
+    """Why a request is not answered, or "": a foreign Host or Origin, and without a sign-in whatever is from outside."""
     if scope["path"] in PROBES:
         return ""
-    named = _host(Headers(scope=scope)).lower()
+    headers = Headers(scope=scope)
+    named = _host(headers).lower()
+    reads = scope.get("method") in ("GET", "HEAD")
+    if not reads and "origin" in headers and headers["origin"].partition("://")[2] != headers.get("host"):
+        return "This request comes from another site."
     if _provider.configured():
         return "" if named in _provider.LOOPBACK or named == _provider.host() else "This host name is not the app's."
     reached, port = scope.get("server") or ("", None)

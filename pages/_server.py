@@ -44,8 +44,9 @@ def url() -> str:
 
 def refuse_unsafe() -> None:
     """This function will read the secrets and end the process with a sentence where it would not be safe to serve."""
+    why = _provider.load() or _provider.unsafe(url())
     logs.everything()
-    if why := _provider.load() or _provider.unsafe(url()):
+    if why:
         sys.exit(why)
 
 
