@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -121,6 +122,8 @@ def _weakness(section: Mapping[str, Any]) -> str:
         return "The redirect_uri of [auth] must be https://your-host/oauth2callback (http only on this machine)."
     offered = {name: section if name is None else section[name] for name in providers()}
     missing = {key for said in offered.values() for key in ASKED if not said.get(key)}
+    if not all(find_spec(package) for package in ("authlib", "httpx")):
+        return "Signing in needs the packages authlib and httpx; install them as requirements.txt names them."
     if missing or not offered:
         return f"[auth] names no whole provider: {', '.join(sorted(missing or ASKED))} must be set."
     terms = _section("sign_in")

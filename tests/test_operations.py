@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -68,6 +69,16 @@ def opening(address: str, origin: str, host: str = "") -> str:
                 return "open"
         except InvalidStatus as why:
             return str(why.response.status_code)
+
+
+def test_the_configuration_is_hardened() -> None:
+    """Fact 14, J2, K2, K8, I11: what the file says, and what it leaves at a safe default."""
+    given = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    server, client = given["server"], given["client"]
+    assert ("127.0.0.1", False, 5) == (server["address"], server["enableStaticServing"], server["maxUploadSize"])
+    assert ("none", False, "minimal") == (client["showErrorDetails"], client["showErrorLinks"], client["toolbarMode"])
+    assert (False, True) == (given["browser"]["gatherUsageStats"], client["disableDataExport"])
+    assert not {"enableAgentApi", "trustedUserHeaders", "enableXsrfProtection", "enableCORS"} & set(server)
 
 
 def test_every_answer_carries_the_headers(company: Any) -> None:
