@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, bindparam, exists, false, or_, select, true
 
 from crm_core import fields
 from crm_core.errors import NotAllowed
@@ -67,6 +67,12 @@ DENIALS = {
 }
 
 
+_ASKING = select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
+    app_user.c.id == bindparam("user_id"), app_user.c.active
+)
+_SAVING = _ASKING.with_for_update(read=True)
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who asks: a user's id and the request's, never their role."""
@@ -106,12 +112,12 @@ def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
 
 
 def person(conn: Connection, actor: Actor) -> Person:
-    """This function will read who asks, as of this transaction. Raises NotAllowed unless active."""
-    row = conn.execute(
-        select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
-            app_user.c.id == actor.user_id, app_user.c.active
-        )
-    ).one_or_none()
+    """This function will read who asks, as of this transaction. Raises NotAllowed unless active.
+
+    A save holds the person as they are until it is through; a deactivation waits for it.
+    """
+    writing = conn.get_execution_options().get("crm_write")
+    row = conn.execute(_SAVING if writing else _ASKING, {"user_id": actor.user_id}).one_or_none()
     if row is None:
         raise NotAllowed("Your account is not active; ask your org admin.")
     return Person(row.id, row.name, row.role, row.business_unit, GRANTS.get(row.role, frozenset()))

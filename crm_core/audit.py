@@ -50,6 +50,9 @@ FIELD_LABELS = {
 }
 
 
+_ADD = insert(log)
+
+
 @dataclass(frozen=True)
 class Change:
     """One field's change in words: its label, and before and after as a person reads them."""
@@ -85,19 +88,20 @@ def write(
     """This function will add one change to the record: who, when, what, before and after."""
     now = clock.now(conn)
     conn.execute(
-        insert(log).values(
-            at=at or now,
-            recorded_at=now,
-            by_id=asking.id,
-            by_name=asking.name,
-            action=action,
-            entity=entity,
-            entity_id=str(entity_id),
-            version=version,
-            before=_plain(before),
-            after=_plain(after),
-            request_id=actor.request_id,
-        )
+        _ADD,
+        {
+            "at": at or now,
+            "recorded_at": now,
+            "by_id": asking.id,
+            "by_name": asking.name,
+            "action": action,
+            "entity": entity,
+            "entity_id": str(entity_id),
+            "version": version,
+            "before": _plain(before),
+            "after": _plain(after),
+            "request_id": actor.request_id,
+        },
     )
 
 

@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from crm_core import audit, clock
-from crm_core.access import Actor
+from crm_core.access import Actor, person
 from crm_core.errors import Conflict
 from crm_core.rules import STALE
 from crm_core.schema import Record, submit
@@ -29,18 +30,27 @@ def command(verb: Callable[..., R]) -> Callable[..., R]:
     def run(conn: Connection, actor: Actor, *args: Any, token: str | None = None, **named: Any) -> Any:
         if token is None:
             return verb(conn, actor, *args, **named)
-        done = conn.execute(select(submit).where(submit.c.token == token)).one_or_none()
-        if done is not None:
-            if (done.by_id, done.command) != (actor.user_id, name):
+        asking = person(conn, actor)
+        if not _claim(conn, token, asking.id, name):
+            done = conn.execute(select(submit).where(submit.c.token == token)).one()
+            if (done.by_id, done.command) != (asking.id, name):
                 raise Conflict("This form was submitted already; open the page again.")
             return done.result
         result = verb(conn, actor, *args, **named)
-        conn.execute(
-            insert(submit).values(token=token, by_id=actor.user_id, command=name, result=result, at=clock.now(conn))
-        )
+        conn.execute(update(submit).where(submit.c.token == token).values(result=result))
         return result
 
     return run
+
+
+def _claim(conn: Connection, token: str, by_id: int, name: str) -> bool:
+    """This function will take a token, before anything is done with it, or tell that it was taken.
+
+    A second submit of the same token, still on its way, waits here until the first is through.
+    """
+    adding: Any = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(submit)
+    values = {"token": token, "by_id": by_id, "command": name, "at": clock.now(conn)}
+    return conn.scalar(adding.on_conflict_do_nothing().returning(submit.c.token), values) is not None
 
 
 def guarded(conn: Connection, table: Table, old: Record, seen: int | None, values: dict[str, Any]) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from crm_core import audit, clock, fields, sql
+from crm_core import audit, clock, fields, records, sql
 from crm_core.access import Actor, Person, person, require
 from crm_core.commands import command, guarded
-from crm_core.errors import Conflict, Invalid, NotFound, Problems
+from crm_core.errors import Conflict, Invalid, Problems
 from crm_core.fields import Field
 from crm_core.schema import Record, customer, offer, opportunity
 
@@ -36,10 +36,7 @@ def get(conn: Connection, actor: Actor, customer_id: int) -> Record:
     query = select(customer, other.c.company.label("merged_into")).outerjoin(
         other, other.c.id == customer.c.merged_into_id
     )
-    row = conn.execute(query.where(customer.c.id == _identity(customer_id))).one_or_none()
-    if row is None:
-        raise NotFound("There is no such customer.")
-    return row
+    return records.one(conn, query.where(customer.c.id == records.key(customer_id, "customer")), "customer")
 
 
 def choices(conn: Connection, actor: Actor, q: str = "", most: int = 2000) -> dict[int, str]:
@@ -242,14 +239,4 @@ def _found(q: str) -> list[Any]:
 
 
 def _row(conn: Connection, customer_id: int) -> Record:
-    row = conn.execute(select(customer).where(customer.c.id == _identity(customer_id))).one_or_none()
-    if row is None:
-        raise NotFound("There is no such customer.")
-    return row
-
-
-def _identity(raw: Any) -> int:
-    try:
-        return fields.identity(raw)
-    except ValueError:
-        raise NotFound("There is no such customer.") from None
+    return records.one(conn, select(customer).where(customer.c.id == records.key(customer_id, "customer")), "customer")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,20 +16,18 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from crm_core import clock, preferences, rules
 from crm_core.errors import Conflict, Unavailable
 
 EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.sqlite3'}"
 OLDEST_SQLITE = (3, 39, 0)
-BUSY_MS = 5000
+WAIT = 5  # seconds for a lock or a free connection; on SQLite ?timeout= in the address says otherwise
 _TRIES = 4
 _LOCK = 7_204_061_984  # any number that nobody else locks on PostgreSQL
-#: What SQLite says of a statement that is wrong: a bug, as on PostgreSQL, not a database that is away.
-_WRONG = re.compile("no such (table|column|function)|has no column|syntax error")
-_PG_TIMEOUTS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
+_PG_TIMEOUTS = f"-c statement_timeout=15s -c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout=60s"
 
 
 class Database:
@@ -37,6 +35,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._saving = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -59,16 +58,17 @@ class Database:
         A deadlock, or a connection lost with a `token` given, is tried up to three times more;
         the token makes a repeated commit find its first result.
         """
-        for attempt in range(_TRIES):
+        attempt = 1
+        while True:
             try:
                 with self.write() as conn:
                     return verb(conn, *args, **named)
             except Unavailable as why:
-                again = _deadlocked(why.__cause__) or (named.get("token") and _lost(why.__cause__))
-                if not again or attempt == _TRIES - 1:
+                again = _code(why.__cause__) == _DEADLOCK or (named.get("token") and _lost(why.__cause__))
+                if not again or attempt == _TRIES:
                     raise
-                time.sleep(0.05 * 2**attempt)
-        raise AssertionError("unreachable")
+            time.sleep(0.05 * 2**attempt)
+            attempt += 1
 
     def dispose(self) -> None:
         """This function will close every connection."""
@@ -80,19 +80,38 @@ class Database:
         return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @contextmanager
+    def _turn(self, write: bool) -> Iterator[None]:
+        """This function will let this process's saves to a SQLite file queue here.
+
+        SQLite itself has them poll for its lock, where some starve, each with a connection taken.
+        """
+        if not write or self.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not self._saving.acquire(timeout=_wait(self.engine.url)):
+            raise Unavailable(_BUSY)
+        try:
+            yield
+        finally:
+            self._saving.release()
+
+    @contextmanager
     def _begin(self, write: bool) -> Iterator[Connection]:
         try:
-            with self.engine.connect() as conn:
+            with self._turn(write), self.engine.connect() as conn:
                 conn.execution_options(crm_write=write, **self._isolation(write))
                 with conn.begin():
                     clock.start(conn)
                     yield conn
         except exc.IntegrityError as why:
             raise _refusal(why) from why
-        except (exc.OperationalError, exc.InternalError, exc.InterfaceError) as why:
-            if _WRONG.search(str(why.orig)):
+        except exc.TimeoutError as why:
+            raise Unavailable(_BUSY) from why
+        except exc.DBAPIError as why:
+            said = _unavailable(why, self.engine.url.database)
+            if said is None:
                 raise
-            raise Unavailable(_sentence(why, self.engine.url.database)) from why
+            raise said from why
 
 
 def open_database(url: str | None = None) -> Database:
@@ -102,7 +121,11 @@ def open_database(url: str | None = None) -> Database:
     a sentence when it cannot be reached, is damaged, newer than this program, or needs its owner.
     """
     where = url or os.environ.get("CRM_DATABASE_URL") or EMBEDDED
-    engine = _sqlite_engine(where) if where.startswith("sqlite") else _postgresql_engine(where)
+    try:
+        address = make_url(where)
+        engine = _ENGINES[address.get_backend_name()](address)
+    except (exc.ArgumentError, KeyError):
+        raise Unavailable("CRM_DATABASE_URL must begin with sqlite:/// or postgresql://.") from None
     database = Database(engine)
     try:
         _prepare(database)
@@ -113,13 +136,19 @@ def open_database(url: str | None = None) -> Database:
 
 
 def _prepare(database: Database) -> None:
+    postgresql, place = database.engine.dialect.name == "postgresql", str(database.engine.url.database)
+    if not postgresql:
+        with database.read() as conn:  # it takes a while, so it must not hold up anybody's save
+            if conn.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+                raise Unavailable(_DAMAGED.format(place=place))
+        if not os.access(place, os.W_OK):
+            raise Unavailable(_READ_ONLY.format(place=place))
     with database.write() as conn:
-        if conn.dialect.name == "postgresql":
+        if postgresql:
+            # A migration, or the wait for another process's, takes the time that it takes.
+            conn.execute(text("SET LOCAL statement_timeout = 0"))
+            conn.execute(text("SET LOCAL lock_timeout = 0"))
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        elif (found := conn.exec_driver_sql("PRAGMA quick_check(1)").scalar()) != "ok":
-            raise Unavailable(
-                f"The database file {database.engine.url.database} is damaged ({found}); restore a backup."
-            )
         present = MigrationContext.configure(conn).get_current_heads()
         script = ScriptDirectory.from_config(_alembic())
         if present != tuple(script.get_heads()):
@@ -162,26 +191,35 @@ def _alembic() -> Config:
     return config
 
 
-def _sqlite_engine(url: str) -> Engine:
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise Unavailable(
-            f"SQLite {sqlite3.sqlite_version} is too old; {'.'.join(map(str, OLDEST_SQLITE))} or newer is needed."
-        )
-    path = make_url(url).database
-    if path and path != ":memory:":
-        try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as why:
-            raise Unavailable(f"The folder of the database {path} cannot be made: {why.strerror}.") from why
-    patience = {"timeout": BUSY_MS / 1000, "isolation_level": None}
-    engine = create_engine(url, hide_parameters=True, connect_args=patience)
+def require_sqlite(version: tuple[int, ...]) -> None:
+    """This function will raise Unavailable for a SQLite too old for the rules and RETURNING."""
+    if version < OLDEST_SQLITE:
+        found, needed = (".".join(map(str, v)) for v in (version, OLDEST_SQLITE))
+        raise Unavailable(f"SQLite {found} is too old; {needed} or newer is needed.")
+
+
+def _sqlite_engine(address: URL) -> Engine:
+    require_sqlite(sqlite3.sqlite_version_info)
+    path = address.database or ""
+    if path in ("", ":memory:"):
+        raise Unavailable("CRM_DATABASE_URL must name a file, such as sqlite:////folder/crm.sqlite3.")
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as why:
+        raise Unavailable(f"The folder of the database {path} cannot be made: {why.strerror}.") from why
+    wait = _wait(address)
+    engine = create_engine(
+        address.set(drivername="sqlite"),
+        hide_parameters=True,
+        poolclass=QueuePool,
+        pool_timeout=wait,
+        connect_args={"timeout": wait, "isolation_level": None},
+    )
 
     @event.listens_for(engine, "connect")
     def _connect(dbapi: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        for pragma in ("foreign_keys=ON", "recursive_triggers=ON", f"busy_timeout={BUSY_MS}"):
+        for pragma in ("foreign_keys=ON", "recursive_triggers=ON", "journal_mode=WAL", "synchronous=FULL"):
             dbapi.execute(f"PRAGMA {pragma}")
-        dbapi.execute("PRAGMA journal_mode=WAL")
-        dbapi.execute("PRAGMA synchronous=FULL")
 
     @event.listens_for(engine, "begin")
     def _begin(conn: Connection) -> None:
@@ -191,26 +229,28 @@ def _sqlite_engine(url: str) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: str) -> Engine:
-    address = make_url(url)
-    if address.get_backend_name() != "postgresql":
-        raise Unavailable("CRM_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+def _wait(address: URL) -> float:
+    return float(str(address.query.get("timeout", WAIT)))
+
+
+def _postgresql_engine(address: URL) -> Engine:
     return create_engine(
         address.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=20,
         max_overflow=10,
+        pool_timeout=WAIT,
         connect_args={"connect_timeout": 5, "options": f"-c timezone=UTC {_PG_TIMEOUTS}"},
     )
 
 
+_ENGINES: dict[str, Callable[[URL], Engine]] = {"sqlite": _sqlite_engine, "postgresql": _postgresql_engine}
 _UNIQUE = {
     "email_key": "This e-mail address is in use already.",
     "source_lead_id": "This lead was converted a moment ago; open it again.",
     "converted_customer_id": "This lead was converted a moment ago; open it again.",
     "offer_id": "This offer is linked to another opportunity or belongs to another customer.",
-    "token": "This was submitted a moment ago.",
     "number": "This number is in use already.",
     "external_ref": "This row was imported already.",
     "identity": "You signed in a moment ago; open the page again.",
@@ -223,31 +263,43 @@ def _refusal(why: exc.IntegrityError) -> Conflict:
     for sentence in rules.SENTENCES:
         if sentence in said:
             return Conflict(sentence)
+    broken = getattr(getattr(why.orig, "diag", None), "constraint_name", None) or said
     for name, sentence in _UNIQUE.items():
-        if name in said:
+        if name in broken:
             return Conflict(sentence)
     return Conflict("The database refused this because it would break one of its rules; check what you entered.")
 
 
-def _sentence(why: exc.DBAPIError, place: str | None) -> str:
-    said = str(why.orig).lower()
-    if "locked" in said or "lock timeout" in said or "deadlock" in said:
-        return "The database is busy and this could not be saved; nothing was lost, try again in a moment."
-    if "disk is full" in said or "no space" in said or "disk full" in said:
-        return "This could not be saved because the disk is full; free some space and try again."
-    if "readonly" in said or "read-only" in said:
-        return f"The database {place} can only be read; its file or folder needs write permission."
-    if "unable to open" in said:
-        return f"The database {place} cannot be opened; check its folder and permissions."
-    if "malformed" in said or "not a database" in said:
-        return f"The database file {place} is damaged; restore a backup."
-    if "statement timeout" in said:
-        return "The database took too long to answer; narrow the selection or try again."
-    return "The database cannot be reached just now; try again in a moment."
+_BUSY = "The database is busy and this could not be saved; nothing was lost, try again in a moment."
+_READ_ONLY = "The database {place} can only be read; its file or folder needs write permission."
+_DAMAGED = "The database {place} is damaged; restore a backup."
+_DEADLOCK = "40P01"
+#: By the codes of SQLite and PostgreSQL, or how they begin; their messages may be in any language.
+_SAID = {
+    ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", _DEADLOCK, "40001"): _BUSY,
+    ("SQLITE_FULL", "53100"): "This could not be saved because the disk is full; free some space and try again.",
+    ("SQLITE_IOERR", "58"): "This could not be saved because the disk reported an error; is it full?",
+    ("SQLITE_READONLY", "25006"): _READ_ONLY,
+    ("SQLITE_CANTOPEN", "SQLITE_PERM"): "The database {place} cannot be opened; check its folder and permissions.",
+    ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"): _DAMAGED,
+    ("57014", "25P03"): "The database took too long and gave up; narrow the selection or try again.",
+    ("42501",): "This database user lacks a right that the program needs; its owner must grant it.",
+    ("08", "53", "57"): "The database cannot be reached just now; try again in a moment.",
+}
 
 
-def _deadlocked(why: BaseException | None) -> bool:
-    return isinstance(why, exc.DBAPIError) and "deadlock detected" in str(why.orig)
+def _unavailable(why: exc.DBAPIError, place: str | None) -> Unavailable | None:
+    """This function will say a fault of the database in a sentence, or give None for a bug of ours."""
+    code = _code(why) or ("08" if isinstance(why, exc.OperationalError) else "")
+    for codes, sentence in _SAID.items():
+        if code.startswith(codes):
+            return Unavailable(sentence.format(place=place))
+    return None
+
+
+def _code(why: BaseException | None) -> str:
+    said = getattr(why, "orig", None)
+    return getattr(said, "sqlstate", None) or getattr(said, "sqlite_errorname", None) or ""
 
 
 def _lost(why: BaseException | None) -> bool:

@@ -74,6 +74,8 @@ def absent(raw: Any) -> bool:
 
 def clean(text: str, lines: bool = False) -> str:
     """This function will drop invisible, control, direction-changing and broken characters and tidy spaces."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
     kept = "".join(
         " " if c.isspace() and not (lines and c == "\n") else c
@@ -103,6 +105,8 @@ def text(most: int, lines: bool = False) -> Callable[[Any], str | None]:
 def search_key(*parts: str | None) -> str:
     """This function will fold text for search: same letters whatever their case, width or accent."""
     joined = " ".join(clean(part) for part in parts if part)
+    if joined.isascii():
+        return joined.casefold()
     decomposed = unicodedata.normalize("NFKD", joined.casefold())
     folded = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
     return unicodedata.normalize("NFC", folded.casefold())
@@ -125,8 +129,6 @@ def email_key(raw: Any) -> str:
         domain = idna.encode(domain.rstrip("."), uts46=True).decode("ascii")
     except idna.IDNAError:
         raise ValueError(sentence) from None
-    if len(domain) > 250 or not re.fullmatch(r"[a-z0-9.-]+", domain):
-        raise ValueError(sentence)
     return f"{local}@{domain}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
 
-from crm_core import audit, clock, customers, fields, lifecycle, opportunities, settings, slices
+from crm_core import audit, clock, customers, fields, lifecycle, opportunities, records, settings, slices
 from crm_core.access import (
     DENIALS,
     OWNING_ROLES,
@@ -22,7 +22,7 @@ from crm_core.access import (
     require_change,
 )
 from crm_core.commands import check_seen, command, guarded
-from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound, Problems, Sentence
+from crm_core.errors import Conflict, Invalid, NotAllowed, Problems, Sentence
 from crm_core.fields import Field
 from crm_core.schema import PRODUCTS, Record, app_user, customer, lead, lead_source, region
 from crm_core.slices import LeadSlice
@@ -177,12 +177,9 @@ def get(conn: Connection, actor: Actor, lead_id: int) -> Record:
         .outerjoin(region, region.c.code == lead.c.region)
         .outerjoin(customer, customer.c.id == lead.c.converted_customer_id)
         .outerjoin(twin, (twin.c.email_key == lead.c.email_key) & lead.c.converted_customer_id.is_(None))
-        .where(lead.c.id == _identity(lead_id), leads_visible_to(asking))
+        .where(lead.c.id == records.key(lead_id, "lead"), leads_visible_to(asking))
     )
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such lead.")
-    return row
+    return records.one(conn, query, "lead")
 
 
 def history(conn: Connection, actor: Actor, lead_id: int) -> list[audit.Entry]:
@@ -333,16 +330,6 @@ def _keyed(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _identity(raw: Any) -> int:
-    try:
-        return fields.identity(raw)
-    except ValueError:
-        raise NotFound("There is no such lead.") from None
-
-
 def _row(conn: Connection, asking: Person, lead_id: Any) -> Record:
-    query = select(lead).where(lead.c.id == _identity(lead_id), leads_visible_to(asking))
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such lead.")
-    return row
+    query = select(lead).where(lead.c.id == records.key(lead_id, "lead"), leads_visible_to(asking))
+    return records.one(conn, query, "lead")

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from crm_core import audit, clock, fields
+from crm_core import audit, clock, fields, records
 from crm_core.access import DENIALS, Actor, Person, offers_visible_to, person, require, visible_to
 from crm_core.commands import command, guarded
-from crm_core.errors import NotAllowed, NotFound, Problems
+from crm_core.errors import NotAllowed, Problems
 from crm_core.fields import Field
 from crm_core.schema import OFFER_STATUSES, Record, customer, offer, opportunity
 
@@ -70,15 +70,8 @@ def edit(conn: Connection, actor: Actor, offer_id: int, changes: Mapping[str, An
 
 def get(conn: Connection, actor: Actor, offer_id: int) -> Record:
     """This function will read one offer, with `customer` (company) and `opportunity_id`. Raises NotFound."""
-    asking = person(conn, actor)
-    try:
-        wanted = fields.identity(offer_id)
-    except ValueError:
-        raise NotFound("There is no such offer.") from None
-    row = conn.execute(_select().where(offer.c.id == wanted, offers_visible_to(asking))).one_or_none()
-    if row is None:
-        raise NotFound("There is no such offer.")
-    return row
+    query = _select().where(offer.c.id == records.key(offer_id, "offer"), offers_visible_to(person(conn, actor)))
+    return records.one(conn, query, "offer")
 
 
 def history(conn: Connection, actor: Actor, offer_id: int) -> list[audit.Entry]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
-from crm_core import audit, clock, fields, lifecycle, offers, settings, sql
+from crm_core import audit, clock, fields, lifecycle, offers, records, settings, sql
 from crm_core.access import (
     DENIALS,
     NAMED_ROLES,
@@ -21,7 +21,7 @@ from crm_core.access import (
     visible_to,
 )
 from crm_core.commands import check_seen, command, guarded
-from crm_core.errors import Invalid, NotAllowed, NotFound, Problems
+from crm_core.errors import Invalid, NotAllowed, Problems
 from crm_core.fields import Field
 from crm_core.schema import (
     PRODUCTS,
@@ -57,6 +57,12 @@ _ASKED = {
     "note": fields.text(1000, lines=True),
     "offer_id": fields.chosen,
 }
+# Built once: an import runs each of these for every row of its file.
+_ADD = insert(opportunity).returning(opportunity.c.id)
+_MOVE = insert(transition)
+_HOME = select(customer.c.state, customer.c.city).where(customer.c.id == bindparam("customer_id"))
+_ACTIVE_CUSTOMER = select(customer.c.id).where(customer.c.id == bindparam("customer_id"), customer.c.active)
+_ACTIVE_ROLE = select(app_user.c.role).where(app_user.c.id == bindparam("user_id"), app_user.c.active)
 
 
 @command
@@ -100,19 +106,18 @@ def insert_one(
         problems.add("at", "Created: this day is in the future.")
     problems.stop()
     made = conn.execute(
-        insert(opportunity)
-        .values(
-            status=lifecycle.STAGES[0].code,
-            search=fields.search_key(read["title"]),
-            source_lead_id=source_lead_id,
-            external_ref=external_ref,
-            created_at=when,
-            recorded_at=clock.now(conn),
-            status_at=when,
-            created_by_id=asking.id,
+        _ADD,
+        {
+            "status": lifecycle.STAGES[0].code,
+            "search": fields.search_key(read["title"]),
+            "source_lead_id": source_lead_id,
+            "external_ref": external_ref,
+            "created_at": when,
+            "recorded_at": clock.now(conn),
+            "status_at": when,
+            "created_by_id": asking.id,
             **read,
-        )
-        .returning(opportunity.c.id)
+        },
     )
     opportunity_id = int(made.scalar_one())
     after = read | {"status": lifecycle.STAGES[0].code}
@@ -175,17 +180,18 @@ def move(
         problems.add("at", "The day of this move must lie between the last move and today.")
     problems.stop()
     conn.execute(
-        insert(transition).values(
-            opportunity_id=old.id,
-            seq=old.version + 1,
-            move=made.name,
-            from_status=old.status,
-            to_status=made.target,
-            at=when,
-            recorded_at=clock.now(conn),
-            by_id=asking.id,
+        _MOVE,
+        {
+            "opportunity_id": old.id,
+            "seq": old.version + 1,
+            "move": made.name,
+            "from_status": old.status,
+            "to_status": made.target,
+            "at": when,
+            "recorded_at": clock.now(conn),
+            "by_id": asking.id,
             **read,
-        )
+        },
     )
     outcome = {name: read.get(name) for name in ("won_value", "reason", "note")}
     if read.get("offer_id"):
@@ -210,11 +216,11 @@ def reassign(
     _check_owner(conn, owner_id, problems)
     problems.stop()
     many = [opportunity_ids] if isinstance(opportunity_ids, int | str) else opportunity_ids
-    ids = sorted({_identity(i) for i in many})
+    ids = sorted({records.key(i, "opportunity") for i in many})
     query = select(opportunity).where(sql.any_of(opportunity.c.id, ids), visible_to(asking))
     rows = {row.id: row for row in conn.execute(query)}
     if len(rows) < len(ids):
-        raise NotFound("There is no such opportunity.")
+        raise records.missing("opportunity")
     before, changed = "owner_id", 0
     for old in (rows[i] for i in ids):
         check_seen(conn, "opportunity", old, seen)
@@ -273,12 +279,9 @@ def get(conn: Connection, actor: Actor, opportunity_id: int) -> Record:
         .join(business_unit, business_unit.c.code == opportunity.c.business_unit)
         .outerjoin(engineer, engineer.c.id == opportunity.c.application_engineer_id)
         .outerjoin(offer, offer.c.id == opportunity.c.offer_id)
-        .where(opportunity.c.id == _identity(opportunity_id), visible_to(asking))
+        .where(opportunity.c.id == records.key(opportunity_id, "opportunity"), visible_to(asking))
     )
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such opportunity.")
-    return row
+    return records.one(conn, query, "opportunity")
 
 
 def history(conn: Connection, actor: Actor, opportunity_id: int) -> list[audit.Entry]:
@@ -314,19 +317,11 @@ def _changeable(asking: Person, row: Record) -> bool:
     return True
 
 
-def _identity(raw: Any) -> int:
-    try:
-        return fields.identity(raw)
-    except ValueError:
-        raise NotFound("There is no such opportunity.") from None
-
-
 def _row(conn: Connection, asking: Person, opportunity_id: Any) -> Record:
-    query = select(opportunity).where(opportunity.c.id == _identity(opportunity_id), visible_to(asking))
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such opportunity.")
-    return row
+    query = select(opportunity).where(
+        opportunity.c.id == records.key(opportunity_id, "opportunity"), visible_to(asking)
+    )
+    return records.one(conn, query, "opportunity")
 
 
 def _legal(conn: Connection, asking: Person, old: Record, name: str, seen: int | None) -> lifecycle.Transition:
@@ -364,9 +359,7 @@ def _with_defaults(conn: Connection, asking: Person, raw: Mapping[str, Any]) -> 
         given["business_unit"] = (
             asking.business_unit if same else conn.scalar(query.where(app_user.c.id == _readable_id(owner)))
         )
-    home = conn.execute(
-        select(customer.c.state, customer.c.city).where(customer.c.id == _readable_id(given.get("customer_id")))
-    ).one_or_none()
+    home = conn.execute(_HOME, {"customer_id": _readable_id(given.get("customer_id"))}).one_or_none()
     for name in ("state", "city"):
         if home and fields.absent(given.get(name)):
             given[name] = home._mapping[name]
@@ -383,9 +376,7 @@ def _readable_id(raw: Any) -> int:
 def _check_links(conn: Connection, read: Mapping[str, Any], problems: Problems) -> None:
     for name in ("region", "business_unit"):
         settings.check(conn, name, name, FIELDS[name].label, read.get(name), problems)
-    if read.get("customer_id") is not None and not conn.scalar(
-        select(customer.c.id).where(customer.c.id == read["customer_id"], customer.c.active)
-    ):
+    if read.get("customer_id") is not None and not conn.scalar(_ACTIVE_CUSTOMER, {"customer_id": read["customer_id"]}):
         problems.add("customer_id", "Customer: choose an active customer from the master.")
     if read.get("owner_id") is not None:
         _check_owner(conn, read["owner_id"], problems)
@@ -400,10 +391,7 @@ def _check_owner(conn: Connection, owner_id: Any, problems: Problems) -> None:
 
 
 def _active(conn: Connection, user_id: Any, roles: frozenset[str]) -> bool:
-    query = select(app_user.c.id).where(
-        app_user.c.id == _readable_id(user_id), app_user.c.active, app_user.c.role.in_(sorted(roles))
-    )
-    return conn.scalar(query) is not None
+    return conn.scalar(_ACTIVE_ROLE, {"user_id": _readable_id(user_id)}) in roles
 
 
 def _require_owner_choice(asking: Person, present: int, wanted: int | None) -> None:

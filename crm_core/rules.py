@@ -65,14 +65,17 @@ _NO_ENGINEER = (
 _STALE = "NEW.version IS DISTINCT FROM OLD.version + 1"
 STALE = "Somebody else changed this record meanwhile; open it again and repeat your change."
 _DATED = "OR NEW.created_at IS DISTINCT FROM OLD.created_at OR NEW.created_by_id IS DISTINCT FROM OLD.created_by_id"
+# The status is compared outside WHERE, so that PostgreSQL cannot plan, while the table is small, to find
+# the one opportunity through all that share its status.
 _LEGAL = (
-    "EXISTS (SELECT 1 FROM opportunity o JOIN move m ON m.entity = 'opportunity' AND m.name = NEW.move "
-    "AND m.from_status = o.status AND m.to_status = NEW.to_status "
-    "WHERE o.id = NEW.opportunity_id AND o.status = NEW.from_status AND NEW.seq = o.version + 1)"
+    "EXISTS (SELECT 1 FROM move m WHERE m.entity = 'opportunity' AND m.name = NEW.move "
+    "AND m.from_status = NEW.from_status AND m.to_status = NEW.to_status) "
+    "AND coalesce((SELECT o.status = NEW.from_status AND NEW.seq = o.version + 1 FROM opportunity o "
+    "WHERE o.id = NEW.opportunity_id), FALSE)"
 )
 _BIRTH = (
-    "NEW.seq = 1 AND NEW.from_status IS NULL AND NEW.move = 'create' AND EXISTS (SELECT 1 FROM opportunity o "
-    "WHERE o.id = NEW.opportunity_id AND o.version = 1 AND o.status = NEW.to_status)"
+    "NEW.seq = 1 AND NEW.from_status IS NULL AND NEW.move = 'create' AND coalesce((SELECT o.version = 1 "
+    "AND o.status = NEW.to_status FROM opportunity o WHERE o.id = NEW.opportunity_id), FALSE)"
 )
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
-from crm_core import audit, fields
+from crm_core import audit, fields, records
 from crm_core.access import Actor, person, require
 from crm_core.commands import command, guarded
-from crm_core.errors import Invalid, NotFound, Problems
+from crm_core.errors import Invalid, Problems
 from crm_core.schema import LISTS, Record
 
+_ACTIVE = {
+    name: select(table.c.code).where(table.c.code == bindparam("wanted"), table.c.active)
+    for name, (table, _heading) in LISTS.items()
+}
 _LABEL = {"label": fields.Field("Name", fields.text(60), required=True)}
 
 
@@ -46,8 +50,7 @@ def reasons(conn: Connection, actor: Actor) -> dict[str, str]:
 
 def check(conn: Connection, list_name: str, field: str, label: str, code: str | None, problems: Problems) -> None:
     """This function will add a problem unless the code is absent or an active one of a configured list."""
-    table = LISTS[list_name][0]
-    if code is not None and not conn.scalar(select(table.c.code).where(table.c.code == code, table.c.active)):
+    if code is not None and not conn.scalar(_ACTIVE[list_name], {"wanted": code}):
         problems.add(field, f"{label}: choose an active one of the configured list.")
 
 
@@ -114,11 +117,8 @@ def _entry(conn: Connection, list_name: str, code: str) -> Record:
     try:
         query = select(table).where(table.c.code == fields.code(code))
     except ValueError:
-        raise NotFound("There is no such entry in this list.") from None
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such entry in this list.")
-    return row
+        raise records.missing("entry in this list") from None
+    return records.one(conn, query, "entry in this list")
 
 
 def _name(conn: Connection, list_name: str, label: str, but: str | None = None) -> str:

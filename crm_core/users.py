@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
-from crm_core import audit, clock, fields, leads, lifecycle, opportunities, settings
+from crm_core import audit, clock, fields, leads, lifecycle, opportunities, records, settings
 from crm_core.access import GRANTS, NAMED_ROLES, OWNING_ROLES, Actor, Person, person, require
 from crm_core.commands import command, guarded
-from crm_core.errors import Conflict, NotAllowed, NotFound, Problems
+from crm_core.errors import Conflict, NotAllowed, Problems
 from crm_core.fields import Field
 from crm_core.schema import Record, app_user, lead, opportunity
 
@@ -160,16 +160,13 @@ def _row(conn: Connection, user_id: int) -> Record:
     try:
         query = select(app_user).where(app_user.c.id == fields.chosen(user_id))
     except ValueError:
-        raise NotFound("There is no such user.") from None
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NotFound("There is no such user.")
-    return row
+        raise records.missing("user") from None
+    return records.one(conn, query, "user")
 
 
 def _admins(conn: Connection) -> int:
-    query = select(func.count()).select_from(app_user).where(app_user.c.role == ADMIN, app_user.c.active)
-    return conn.scalar(query) or 0
+    query = select(app_user.c.id).where(app_user.c.role == ADMIN, app_user.c.active).with_for_update()
+    return len(conn.scalars(query).all())
 
 
 def _keep_an_admin(conn: Connection, old: Record) -> None:

@@ -67,7 +67,9 @@ def _bars(currency: str) -> dict[str, Any]:
                 "stage:N",
                 title=None,
                 scale=alt.Scale(domain=[s.label for s in STAGES], range=[TONES[s.tone] for s in STAGES]),
-                legend=alt.Legend(orient="top", columns=3, symbolStrokeWidth=0, labelFontSize=11, columnPadding=8, offset=4),
+                legend=alt.Legend(
+                    orient="top", columns=3, symbolStrokeWidth=0, labelFontSize=11, columnPadding=8, offset=4
+                ),
             ),
             order=alt.Order("rank:Q"),
             opacity=alt.condition(pick, alt.value(1), alt.value(0.45)),

@@ -123,12 +123,14 @@ def amount(
 ) -> str:
     """This function will ask for an amount and say it in words, so that a lakh is not taken for a crore."""
     text = st.text_input(label, value=default, key=f"{form}-{field}", placeholder="12,50,000 or 12.5 lakh or 1.2 cr")
+    try:
+        words = f"= {money.words(money.parse(text))}" if text else ""
+    except ValueError as why:
+        wrong(str(why))
+        return text
     beside(field)
-    if text:
-        try:
-            st.caption(f"= {money.words(money.parse(text))}")
-        except ValueError as why:
-            wrong(str(why))
+    if words:
+        st.caption(words)
     return text
 
 

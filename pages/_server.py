@@ -6,6 +6,7 @@ import gc
 import html
 import logging
 import os
+import re
 import secrets
 import sys
 import threading
@@ -176,6 +177,14 @@ def on_script_error(error: Exception) -> bool:
     return True
 
 
+#: what Markdown would take for a link by itself
+_ADDRESS = re.compile(r"h(?=ttps?\\:)|w(?=ww\\\.)|(?<=[\w.+-])(?=\\@)", re.IGNORECASE)
+
+
 def plain(text: str) -> str:
-    """This function will escape stored text for an element that reads Markdown."""
-    return "".join("\\" + c if c in "\\`*_{}[]()#+-.!|<>~$:&@" else c for c in text).replace("\n", "  \n")
+    """This function will escape stored text for an element that reads Markdown.
+
+    Addresses are broken by an empty span, which shows and copies as nothing.
+    """
+    escaped = "".join("\\" + c if c in "\\`*_{}[]()#+-.!|<>~$:&@" else c for c in text).replace("\n", "  \n")
+    return _ADDRESS.sub(r"\g<0>:gray[]", escaped)

@@ -171,11 +171,13 @@ def load(visitor: Visitor, verb: Callable[..., Any], back: str) -> Any:
         refused(why)
         link("Back", back)
         st.stop()
+    # there with or without news, so that what stands below keeps its place: an open form stays open
+    news = st.container()
     shown = st.session_state.get("seen-record", record.version)
     if shown != record.version:
         kind = st.session_state["here"][0]
         for sentence in visitor.ask(lambda conn, _: audit.changes_since(conn, kind, str(record.id), shown)):
-            st.info(plain(sentence), icon=":material/sync:")
+            news.info(plain(sentence), icon=":material/sync:")
     st.session_state["seen-record"] = record.version
     return record
 

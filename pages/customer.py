@@ -70,7 +70,7 @@ if record.active and visitor.person.may("offer.create"):
     link("New offer", "new_offer", {"customer": str(record.id)}, icon=":material/add:")
 
 if visitor.person.may("customer.change"):
-    with st.expander("Edit", icon=":material/edit:"):
+    with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
         form = f"edit-customer-{record.id}"
         show(form, record.version)
         typed = inputs(form, record._mapping, problems(form, customers.FIELDS))

@@ -97,7 +97,7 @@ if len(possible) > len(direct):
     with st.expander("Convert into a customer", expanded=True):
         convert_form()
 if possible:
-    with st.expander("Edit", icon=":material/edit:"):
+    with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
         form = f"edit-lead-{record.id}"
         show(form, record.version)
         typed = _lead_form.inputs(visitor, form, record._mapping, problems(form, leads.FIELDS))

@@ -22,7 +22,7 @@ with right.container(border=True):
     if record.document_url:
         st.link_button("Open the document", record.document_url, icon=":material/open_in_new:")
 if visitor.ask(offers.editable, record):
-    with st.expander("Edit", icon=":material/edit:"):
+    with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
         form = f"edit-offer-{record.id}"
         show(form, record.version)
         typed = inputs(visitor, form, record._mapping, problems(form, offers.EDITABLE))

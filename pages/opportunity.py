@@ -124,6 +124,6 @@ if linkable and not record.offer_id:
 if visitor.person.may("opportunity.reassign"):
     reassign_form()
 if visitor.ask(opportunities.editable, record):
-    with st.expander("Edit", icon=":material/edit:"):
+    with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
         edit_form()
 timeline(visitor.ask(opportunities.history, record.id))

@@ -83,7 +83,7 @@ def main() -> None:
         sys.stdout.write(f"FAILED: {', '.join(failed)}\n")
         sys.stdout.flush()
     measured = ["--cov=crm_core", "--cov-branch", "--cov-report=term", f"--cov-fail-under={LEAST_COVERAGE}"]
-    tests = [str(interpreter), "-m", "pytest", "-q", "-n", str(WORKERS), *measured, "tests"]
+    tests = [str(interpreter), "-m", "pytest", "-q", "-n", str(WORKERS), "--dist", "loadfile", *measured, "tests"]
     code = subprocess.run(tests, cwd=ROOT, env={**env, "CRM_NO_SKIPS": "1"}, check=False).returncode
     sys.exit(code or bool(failed))
 

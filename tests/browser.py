@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from crm_core import demo, users
 from crm_core.database import Database, open_database
@@ -138,12 +138,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """One profile a file, so that the app's scripts are loaded once."""
+    made = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    made.set_default_timeout(WAIT)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(WAIT)
-    yield context.new_page()
-    context.close()
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A signed-out tab."""
+    context.clear_cookies()
+    made = context.new_page()
+    yield made
+    made.close()
 
 
 def visit(page: Page, address: str, path: str, person: int | None = None) -> None:

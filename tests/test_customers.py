@@ -150,6 +150,7 @@ def test_a_lead_sees_the_customers_it_resembles(office: Office) -> None:
     other = office.lead(company="Bharat Dyes", phone="98400 12345")
     found = office.ask(leads.duplicates, office.asha, {"phone": "98400 12345", "company": "Amman Mill"}, but=lead)
     assert [("customer", known), ("lead", other)] == [(kind, which) for kind, which, _ in found]
+    assert [] == office.ask(leads.duplicates, office.asha, {"company": "Vel Works"})
 
 
 def test_two_people_do_not_overwrite_each_others_customer(office: Office) -> None:

@@ -55,6 +55,8 @@ def test_nobody_is_added_twice(office: Office, email: str) -> None:
         ({"email": "uma@exa mple.in"}, "email"),
         ({"email": "uma@" + "a" * 64 + ".in"}, "email"),
         ({"email": "uma@" + ".".join(["a" * 60] * 5) + ".in"}, "email"),
+        ({"email": "u" * 65 + "@example.in"}, "email"),
+        ({"email": "uma@exa_mple.in"}, "email"),
         ({"role": "Manager"}, "role"),
         ({"role": ["manager"]}, "role"),
         ({"business_unit": "mars"}, "business_unit"),
@@ -69,6 +71,14 @@ def test_a_user_needs_a_name_an_address_and_a_role_of_the_table(office: Office, 
         office.do(users.add, office.meena, UMA | change)
     assert [field] == [m.field for m in refused.value.messages]
     assert before == office.count("app_user")
+
+
+def test_the_longest_address_fits(office: Office) -> None:
+    """I3: 64 letters before the @ and 253 behind it, on both databases."""
+    email = "u" * 64 + "@" + ("a" * 49 + ".") * 5 + "in."
+    longest = "u" * 64 + "@" + ("a" * 49 + ".") * 5 + "in"
+    made = office.do(users.add, office.meena, UMA | {"email": email})
+    assert [(longest,)] == [tuple(r) for r in office.sql(f"SELECT email_key FROM app_user WHERE id = {made}")]
 
 
 @pytest.mark.parametrize("role", ["superuser", "", "Viewer"])

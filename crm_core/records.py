@@ -1,0 +1,32 @@
+"""Reading one record: missing and not yours look the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from crm_core import fields
+from crm_core.errors import NotFound
+from crm_core.schema import Record
+
+
+def key(raw: Any, noun: str) -> int:
+    """This function will read a record's id as a URL or a form gives it; one that cannot exist raises NotFound."""
+    try:
+        return fields.identity(raw)
+    except ValueError:
+        raise missing(noun) from None
+
+
+def one(conn: Connection, query: Any, noun: str) -> Record:
+    """This function will read the one row that a query finds in the asking person's scope, or raise NotFound."""
+    row: Record | None = conn.execute(query).one_or_none()
+    if row is None:
+        raise missing(noun)
+    return row
+
+
+def missing(noun: str) -> NotFound:
+    """This function will say that there is no such record."""
+    return NotFound(f"There is no such {noun}.")
