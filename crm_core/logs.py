@@ -1,7 +1,7 @@
 """The log: one JSON line an entry, so that nothing that people entered can split or colour it.
 
 No entry holds what people entered: an error is logged by its kind and the lines of the program it
-went through, never by its message, and of a library's entries only the unfilled sentence.
+went through, never by a message that may quote a value, and of a library's entries only the unfilled sentence.
 """
 
 from __future__ import annotations
@@ -66,6 +66,15 @@ def _kinds(error: BaseException) -> str:
     seen: BaseException | None = error
     while seen is not None and len(lines) < 200:
         frames = traceback.extract_tb(seen.__traceback__)
-        lines = [type(seen).__qualname__, *(f"  {f.filename}:{f.lineno} {f.name}: {f.line}" for f in frames), *lines]
+        lines = [
+            f"{type(seen).__qualname__} {_safe(seen)}".strip(),
+            *(f"  {f.filename}:{f.lineno} {f.name}: {f.line}" for f in frames),
+            *lines,
+        ]
         seen = seen.__cause__ or seen.__context__
     return "\n".join(lines)
+
+
+def _safe(error: BaseException) -> str:
+    """What of an error's message quotes no value: SQLite names tables and columns, PostgreSQL has its code."""
+    return str(error) if type(error).__module__ == "sqlite3" else str(getattr(error, "sqlstate", None) or "")
