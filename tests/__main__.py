@@ -47,6 +47,8 @@ def install_programs() -> None:
         missing.append("chromium")
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         missing.append("postgresql")
+    if not shutil.which("openssl"):
+        missing.append("openssl")
     if not shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin"):
         missing.append("nginx")
     if missing and os.geteuid() == 0:

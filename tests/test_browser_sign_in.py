@@ -115,7 +115,7 @@ def test_the_trial_is_off_where_a_sign_in_is_configured(firm: Firm, page: Page) 
 
 
 def test_the_cookies_are_out_of_reach_of_scripts_and_of_other_sites(firm: Firm, page: Page) -> None:
-    """I1, I5: and Secure where the request came over TLS, as a proxy on this machine says."""
+    """I5: and Secure where the request came over TLS, as a proxy on this machine says."""
     signs_in(page, firm, firm.account_of(firm.person("manager")))
     held = cookies(page.context)
     assert (True, "Lax") == (held["_streamlit_user"]["httpOnly"], held["_streamlit_user"]["sameSite"])
@@ -149,7 +149,7 @@ def test_signing_out_ends_the_sign_in_and_its_copied_cookie(firm: Firm, page: Pa
 def test_signing_out_everywhere_reaches_the_tab_that_is_open_in_another_browser(
     firm: Firm, page: Page, other: Page
 ) -> None:
-    """I5, I12: at its next action; and signing in again is possible at once, back to that page."""
+    """I5: at its next action; and signing in again is possible at once, back to that page."""
     subject = firm.account_of(firm.person("sales_engineer"))
     signs_in(other, firm, subject, "/opportunities")
     signs_in(page, firm, subject)
