@@ -87,6 +87,7 @@ def bind(
     """
     account = _account(conn, claims, longest, trusted_issuers)
     found = access.actor_by_email(conn, account.email, request_id)
+    access.person(conn, found)  # PostgreSQL lets people bind themselves only
     bound = select(identity.c.user_id).where(
         (identity.c.user_id == found.user_id)
         | ((identity.c.issuer == account.issuer) & (identity.c.subject == account.subject))
@@ -110,6 +111,7 @@ def sign_out(conn: Connection, claims: Mapping[str, Any], *, longest: timedelta,
         return
     if asking is None:
         return
+    access.person(conn, asking)
     token = _account(conn, claims, longest, [claims["iss"]]).token
     ended = {"token": token, "by_id": asking.user_id, "command": "sign_ins.sign_out", "at": clock.now(conn)}
     conn.execute(insert(submit).values(ended))
