@@ -150,7 +150,7 @@ def test_a_migration_killed_in_the_middle_leaves_the_old_schema(
     """G2: kill -9 between two statements; then this release goes on, and the next one migrates after all."""
     office.opportunity()
     half = tmp_path / "half"
-    process = program(address(office.database), next_release, HALF=str(half))
+    process = program(address(office.owner), next_release, HALF=str(half))
     wait_for(half)
     process.send_signal(signal.SIGKILL)
     assert -signal.SIGKILL == told(process)[0]
@@ -159,13 +159,13 @@ def test_a_migration_killed_in_the_middle_leaves_the_old_schema(
     assert 1 == office.count("opportunity")
     assert office.opportunity() > 0
     office.database.dispose()
-    assert (0, "") == told(program(address(office.database), next_release))
+    assert (0, "") == told(program(address(office.owner), next_release))
     assert {"website", "fax"} <= columns(office)
 
 
 def test_a_database_of_a_newer_release_is_refused(office: Office, next_release: Path) -> None:
     """G12: the older one was migrated by the next release; this release does not know what it holds now."""
-    assert (0, "") == told(program(address(office.database), next_release))
+    assert (0, "") == told(program(address(office.owner), next_release))
     with pytest.raises(Unavailable, match="newer version of the program"):
         open_database(address(office.database))
 
@@ -182,7 +182,7 @@ def test_four_processes_opening_one_database_migrate_it_once(
     office: Office, empty: str, next_release: Path, start: str
 ) -> None:
     """F10."""
-    where, folder = (empty, CORE.parent) if start == "empty" else (address(office.database), next_release)
+    where, folder = (empty, CORE.parent) if start == "empty" else (address(office.owner), next_release)
     office.database.dispose()
     assert (0, "") == told(program(where, folder, OPEN_FOUR_TIMES))
     if start == "empty":
@@ -329,13 +329,13 @@ def test_a_database_held_by_another_is_busy(office: Office, how: str) -> None:
         database = open_database(address(office.database) + "?timeout=0.2")
         holder = sqlite3.connect(place(office.database), isolation_level=None)
         if how == "alone":
-            office.database.dispose()
-            database.dispose()
+            for one in (office.database, office.owner, database):
+                one.dispose()
             holder.execute("PRAGMA locking_mode = EXCLUSIVE")
         holder.execute("BEGIN IMMEDIATE")
         holder.execute("UPDATE setting SET value = value")
     else:
-        database, holder = office.database, psycopg.connect(address(office.database).replace("+psycopg", ""))
+        database, holder = office.database, psycopg.connect(address(office.owner).replace("+psycopg", ""))
         holder.execute("LOCK TABLE opportunity IN " + ("SHARE" if how == "saving" else "ACCESS EXCLUSIVE") + " MODE")
 
     def impatient(conn: Connection) -> None:
