@@ -1,4 +1,4 @@
-"""The command line: make the database, fill it with the demo, import files, add people."""
+"""The command line: make the database, fill it with the demo, import files, add people, seal the audit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crm_core import access, demo, roles, users
+from crm_core import access, demo, roles, seals, users
 from crm_core.database import Database, open_database
 from crm_core.errors import Invalid, NotAllowed, Refusal
 
@@ -49,6 +49,15 @@ def _parser() -> argparse.ArgumentParser:
         adding.add_argument(f"--{name}", required=True)
     adding.add_argument("--business-unit", help="its code, such as valves")
     adding.add_argument("--as", dest="actor", metavar="EMAIL", help="the org admin who adds; none for the first one")
+    sealing = commands.add_parser("audit", help="seal or verify the audit").add_subparsers(
+        required=True, metavar="command"
+    )
+    for name, text, run in (
+        ("seal", "seal what was done since the last time", _seal),
+        ("verify", "compare every row of the audit with its seal", _verify),
+    ):
+        parsed = _command(sealing, name, text, run)
+        parsed.add_argument("--head", type=Path, metavar="FILE", help="the file of exported heads, kept elsewhere")
     return parser
 
 
@@ -107,6 +116,35 @@ def _add_user(database: Database, options: argparse.Namespace) -> None:
         else:
             raise NotAllowed("Say with --as which org admin adds this user.")
     _say(f"{options.name} was added as {access.ROLE_LABELS[options.role]}.")
+
+
+def _seal(database: Database, options: argparse.Namespace) -> None:
+    sealed = 0
+    while made := database.submit(seals.seal):
+        sealed += made
+    with database.read() as conn:
+        head = seals.head(conn)
+    if options.head and head:
+        try:
+            with options.head.open("a", encoding="utf-8") as file:
+                file.write(head.line() + "\n")
+        except OSError as why:
+            raise Invalid(f"The file of heads {options.head} cannot be written: {why.strerror}.") from why
+    _say(f"Sealed {sealed:,} rows of the audit; the chain ends at position {head.position if head else 0:,}.")
+
+
+def _verify(database: Database, options: argparse.Namespace) -> None:
+    heads = []
+    if options.head:
+        try:
+            heads = seals.read_heads(options.head.read_text("utf-8").splitlines())
+        except OSError as why:
+            raise Invalid(f"The file of heads {options.head} cannot be read: {why.strerror}.") from why
+    with database.read() as conn:
+        found = seals.verify(conn, heads)
+    if found.wrong:
+        raise Invalid(found.sentence())
+    _say(found.sentence())
 
 
 def _place(database: Database) -> str:

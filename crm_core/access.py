@@ -27,7 +27,7 @@ from sqlalchemy import (
     true,
 )
 
-from crm_core import fields, sql
+from crm_core import fields, records, sql
 from crm_core.errors import NotAllowed
 from crm_core.schema import app_user, lead, offer, opportunity
 
@@ -163,16 +163,58 @@ def require(conn: Connection, actor: Actor, permission: str) -> Person:
     return asking
 
 
+#: The ways to see a record: the permission, the column that must name the person (None: any record), and why.
+WAYS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
+    "opportunity": (
+        ("opportunity.see_all", None, "sees all opportunities"),
+        ("opportunity.see_own", "owner_id", "is its sales engineer"),
+        ("opportunity.see_named", "application_engineer_id", "is named as its application engineer"),
+    ),
+    "lead": (("lead.see_all", None, "sees all leads"), ("lead.see_own", "owner_id", "is its owner")),
+}
+
+
 def visible_to(asking: Asker, record: FromClause = opportunity) -> ColumnElement[bool]:
     """This function will give the clause of the opportunities (or of an alias) a person may see. Source: seed, the list."""
-    ways = {"see_own": record.c.owner_id, "see_named": record.c.application_engineer_id}
-    near = (and_(asking.can(f"opportunity.{name}"), column == asking.id) for name, column in ways.items())
-    return or_(asking.can("opportunity.see_all"), *near)
+    return _seen(asking, "opportunity", record)
 
 
 def leads_visible_to(asking: Asker) -> ColumnElement[bool]:
     """This function will give the clause of the leads a person may see."""
-    return or_(asking.can("lead.see_all"), and_(asking.can("lead.see_own"), lead.c.owner_id == asking.id))
+    return _seen(asking, "lead", lead)
+
+
+def _seen(asking: Asker, kind: str, record: FromClause) -> ColumnElement[bool]:
+    return or_(
+        *(
+            and_(asking.can(permission), record.c[column] == asking.id) if column else asking.can(permission)
+            for permission, column, _why in WAYS[kind]
+        )
+    )
+
+
+def explain(conn: Connection, actor: Actor, kind: str, record_id: int) -> list[tuple[str, str, str]]:
+    """This function will tell who can see an opportunity or a lead: (name, role, why), for those who read the audit.
+
+    `kind` is one of WAYS. Raises NotAllowed; NotFound for a record that the actor may not see.
+    """
+    asking = require(conn, actor, "audit.read")
+    table = {"opportunity": opportunity, "lead": lead}[kind]
+    wanted = select(table).where(table.c.id == records.key(record_id, kind), _seen(asking, kind, table))
+    row = records.one(conn, wanted, kind)._mapping
+    told = []
+    for user in conn.execute(select(app_user).where(app_user.c.active).order_by(app_user.c.name, app_user.c.id)):
+        why = next(
+            (
+                why
+                for permission, column, why in WAYS[kind]
+                if permission in GRANTS.get(user.role, ()) and (column is None or row[column] == user.id)
+            ),
+            None,
+        )
+        if why:
+            told.append((user.name, ROLE_LABELS[user.role], why))
+    return told
 
 
 def offers_visible_to(asking: Asker) -> ColumnElement[bool]:

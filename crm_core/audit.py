@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select
 from crm_core import access, clock, lifecycle, money, periods, preferences
 from crm_core.access import Actor, Person
 from crm_core.errors import Sentence
-from crm_core.schema import LISTS, OFFER_STATUSES, PRODUCTS, app_user, customer, offer
+from crm_core.schema import LISTS, OFFER_STATUSES, PRODUCTS, Record, app_user, customer, offer
 from crm_core.schema import audit as log
 
 ACTIONS = {
@@ -25,6 +25,14 @@ ACTIONS = {
     "deactivate": "deactivated it",
     "reactivate": "reactivated it",
     "import": "imported it",
+    "export": "exported it",
+    "list_add": "added it to the list",
+    "list_rename": "renamed it",
+    "list_retire": "retired it",
+    "list_restore": "restored it",
+    "bind_account": "signed in for the first time",
+    "sign_out": "signed out",
+    "sign_out_everywhere": "signed out everywhere",
     **{t.name: t.said for t in (*lifecycle.TRANSITIONS, *lifecycle.LEAD_TRANSITIONS)},
 }
 
@@ -61,13 +69,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a record's timeline; `at` is when it happened, UTC."""
+    """One row of the record, in words; `at` is when it happened, `recorded_at` the clock, UTC."""
 
     at: datetime
     recorded_at: datetime
     by: str
     action: str
     changes: tuple[Change, ...]
+    id: int
+    entity: str
+    entity_id: str
+    request_id: str
 
 
 def write(
@@ -110,24 +122,42 @@ def changed(old: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
 
 def timeline(conn: Connection, entity: str, entity_id: int | str) -> list[Entry]:
     """This function will tell a record's history, newest first. The caller has checked that it may be seen."""
-    names = _Names(conn)
     rows = conn.execute(
         select(log).where(log.c.entity == entity, log.c.entity_id == str(entity_id)).order_by(log.c.id.desc())
     )
+    return in_words(conn, rows)
+
+
+def in_words(conn: Connection, rows: Iterable[Record]) -> list[Entry]:
+    """This function will turn stored rows of the record into what a person reads."""
+    names = _Names(conn)
     return [
         Entry(
             row.at,
             row.recorded_at,
             row.by_name,
-            ACTIONS.get(row.action, row.action.replace("_", " ")),
+            said(row.action),
             tuple(
-                Change(names.field(key), names.value(entity, key, row.before.get(key)), names.value(entity, key, value))
+                Change(
+                    names.field(key),
+                    names.value(row.entity, key, row.before.get(key)),
+                    names.value(row.entity, key, value),
+                )
                 for key, value in row.after.items()
                 if row.before.get(key) is not None or value is not None
             ),
+            row.id,
+            row.entity,
+            row.entity_id,
+            row.request_id,
         )
         for row in rows
     ]
+
+
+def said(action: str) -> str:
+    """This function will say an action in words: changed it."""
+    return ACTIONS.get(action, action.replace("_", " "))
 
 
 def changes_since(conn: Connection, entity: str, entity_id: str, version: int) -> list[Sentence]:
@@ -138,15 +168,15 @@ def changes_since(conn: Connection, entity: str, entity_id: str, version: int) -
         .where(log.c.entity == entity, log.c.entity_id == entity_id, log.c.version > version)
         .order_by(log.c.id)
     )
-    said = []
+    sentences = []
     for row in rows:
         what = "; ".join(
             f"{names.field(key)} from {names.value(entity, key, row.before.get(key)) or 'nothing'} "
             f"to {names.value(entity, key, value) or 'nothing'}"
             for key, value in row.after.items()
         )
-        said.append(Sentence(f"{row.by_name} changed {what} ({periods.moment(row.recorded_at)})."))
-    return said
+        sentences.append(Sentence(f"{row.by_name} changed {what} ({periods.moment(row.recorded_at)})."))
+    return sentences
 
 
 class _Names:
@@ -155,7 +185,7 @@ class _Names:
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self.currency = preferences.currency(conn)
-        self.known: dict[tuple[str, Any], str] = {}
+        self.known: dict[tuple[str, str, Any], str] = {}
 
     def field(self, key: str) -> str:
         return FIELD_LABELS.get(key, key.removesuffix("_id").replace("_", " ").capitalize())
@@ -163,9 +193,9 @@ class _Names:
     def value(self, entity: str, key: str, stored: Any) -> str:
         if stored is None or stored == "":
             return ""
-        if (key, stored) not in self.known:
-            self.known[key, stored] = self._look_up(entity, key, stored)
-        return self.known[key, stored]
+        if (entity, key, stored) not in self.known:
+            self.known[entity, key, stored] = self._look_up(entity, key, stored)
+        return self.known[entity, key, stored]
 
     def _look_up(self, entity: str, key: str, stored: Any) -> str:
         if key in ("value", "won_value", "amount"):

@@ -140,9 +140,8 @@ def merge(conn: Connection, actor: Actor, duplicate_id: int, into_id: int, *, se
         )
         for row in moved.all():
             audit.write(conn, actor, asking, "merge", table.name, row.id, row.version, before, after)
-    audit.write(
-        conn, actor, asking, "merge", "customer", old.id, version, {"active": old.active}, {"merged_into_id": target.id}
-    )
+    before, after = {"active": old.active, "merged_into_id": None}, {"active": False, "merged_into_id": target.id}
+    audit.write(conn, actor, asking, "merge", "customer", old.id, version, before, after)
     return int(target.id)
 
 

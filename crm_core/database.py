@@ -19,8 +19,9 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, preferences, rules, walls
-from crm_core.errors import Conflict, Unavailable
+from crm_core import clock, denials, logs, preferences, rules, walls
+from crm_core.access import Actor
+from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 
 EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.sqlite3'}"
 OLDEST_SQLITE = (3, 39, 0)
@@ -55,19 +56,33 @@ class Database:
         """This function will run one command in a write transaction of its own, again where that is safe.
 
         A deadlock, or a connection lost with a `token` given, is tried up to three times more;
-        the token makes a repeated commit find its first result.
+        the token makes a repeated commit find its first result. A refusal is kept (`denied`).
         """
         attempt = 1
         while True:
             try:
                 with self.write() as conn:
                     return verb(conn, *args, **named)
+            except (NotAllowed, NotFound) as why:
+                self.denied(args[0] if args else None, verb, why)
+                raise
             except Unavailable as why:
                 again = _code(why.__cause__) == _DEADLOCK or (named.get("token") and _lost(why.__cause__))
                 if not again or attempt == _TRIES:
                     raise
             time.sleep(0.05 * 2**attempt)
             attempt += 1
+
+    def denied(self, actor: Any, what: Callable[..., Any] | str, why: Refusal) -> None:
+        """This function will keep who was refused what, in a transaction of its own; it never raises."""
+        if not isinstance(actor, Actor):
+            return
+        action = what if isinstance(what, str) else f"{what.__module__.rpartition('.')[2]}.{what.__name__}"
+        try:
+            with self.write() as conn:
+                denials.record(conn, actor, action, str(why))
+        except Exception:  # whatever it is, the refusal itself must reach the person
+            logs.named("crm").exception("a refused attempt could not be kept: %s", action)
 
     def dispose(self) -> None:
         """This function will close every connection."""
@@ -255,6 +270,7 @@ _UNIQUE = {
     "offer_id": "This offer is linked to another opportunity or belongs to another customer.",
     "number": "This number is in use already.",
     "external_ref": "This row was imported already.",
+    "identity": "You signed in a moment ago; open the page again.",
     "transition": rules.STALE,
 }
 

@@ -1,4 +1,4 @@
-"""Slice: any filter of opportunities that a URL can name; LeadSlice: the same of leads.
+"""Slice: any filter of opportunities that a URL can name; LeadSlice, AuditSlice: the same of leads, of the audit.
 
 Its fields are the filter dimensions. URL, tiles, charts, filter bar, list and export all speak
 it. Values of one key are alternatives; different keys narrow each other. A value nobody knows
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, or_, select
 
 from crm_core import fields as parsers
 from crm_core import periods, sql
-from crm_core.schema import customer, lead, opportunity
+from crm_core.schema import app_user, audit, customer, denial, lead, offer, opportunity
 
 Values = tuple[str, ...]
 LONGEST_TEXT = 200
@@ -143,6 +143,28 @@ class LeadSlice(Filter):
     q: Values = _dimension("Search", lead.c.search, "text")
 
 
+@dataclass(frozen=True)
+class AuditSlice(Filter):
+    """A frozen filter of the audit: who, what kind of record, which one (its id or code), what, when; names by `q`."""
+
+    EVERYTHING: ClassVar[str] = "All changes"
+    person: Values = _dimension("Person", audit.c.by_id, "id")
+    kind: Values = _dimension("Kind of record", audit.c.entity, "code")
+    record: Values = _dimension("Record", audit.c.entity_id, "text", lambda text: audit.c.entity_id == text)
+    action: Values = _dimension("Action", audit.c.action, "code")
+    when: Values = _dimension("When", audit.c.recorded_at, "range")
+    q: Values = _dimension("Search", audit.c.entity_id, "text", lambda text: _names_record(text))
+
+
+@dataclass(frozen=True)
+class DenialSlice(Filter):
+    """A frozen filter of the refused attempts."""
+
+    EVERYTHING: ClassVar[str] = "All refused attempts"
+    person: Values = _dimension("Person", denial.c.by_id, "id")
+    when: Values = _dimension("When", denial.c.at, "range")
+
+
 DIMENSIONS = Slice.dimensions()
 
 
@@ -223,14 +245,30 @@ def _condition(dimension: Dimension, values: Values) -> ColumnElement[bool]:
 
 def _matches(text: str) -> ColumnElement[bool]:
     named = select(customer.c.id).where(sql.holds(customer.c.search, text))
-    ways = [sql.holds(opportunity.c.search, text), opportunity.c.customer_id.in_(named)]
-    if number := re.fullmatch(r"opp-(\d{4})-(\d{1,18})", text, re.ASCII):
-        year, serial = int(number[1]), int(number[2])
-        period = periods.parse(f"{year}-01-01..{year}-12-31")
-        ways.append(
-            and_(
-                opportunity.c.id == serial,
-                sql.between(opportunity.c.created_at, *period.bounds()) if period else false(),
-            )
+    return or_(sql.holds(opportunity.c.search, text), opportunity.c.customer_id.in_(named), _numbered(text))
+
+
+def _numbered(text: str) -> ColumnElement[bool]:
+    number = re.fullmatch(r"opp-(\d{4})-(\d{1,18})", text, re.ASCII)
+    period = periods.parse(f"{number[1]}-01-01..{number[1]}-12-31") if number else None
+    if number is None or period is None:
+        return false()
+    return and_(opportunity.c.id == int(number[2]), sql.between(opportunity.c.created_at, *period.bounds()))
+
+
+def _names_record(text: str) -> ColumnElement[bool]:
+    named: tuple[tuple[Any, ColumnElement[bool]], ...] = (
+        (opportunity, _matches(text)),
+        (lead, sql.holds(lead.c.search, text)),
+        (customer, sql.holds(customer.c.search, text)),
+        (offer, sql.holds(func.lower(offer.c.number), text)),
+        (app_user, sql.holds(func.lower(app_user.c.name), text)),
+    )
+    ids = (
+        and_(
+            audit.c.entity == table.name.removeprefix("app_"),
+            audit.c.entity_id.in_(select(cast(table.c.id, String)).where(found)),
         )
-    return or_(*ways)
+        for table, found in named
+    )
+    return or_(audit.c.entity_id == text, *ids)

@@ -20,6 +20,7 @@ LISTED = (
     ("customers", "Customers", ":material/domain:", set()),
     ("settings", "Settings", ":material/tune:", {"settings.change"}),
     ("users", "Users", ":material/group:", {"users.change"}),
+    ("audit", "Audit", ":material/history:", {"audit.read"}),
 )
 HIDDEN = (
     ("opportunity", "Opportunity"),
@@ -43,6 +44,11 @@ STYLE = """<style>
 [class*="st-key-tile-"]:focus-within {outline: 2px solid #2563a8}
 [class*="st-key-row-"] {border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); padding: .15rem 0}
 [class*="st-key-row-"] p {margin: 0}
+[class*="st-key-log-"] {border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); padding: .5rem 0}
+[class*="st-key-log-"] [data-testid="stText"], [class*="st-key-log-"] p {font-size: .875rem; line-height: 1.4; margin: 0}
+[class*="st-key-log-"] [data-testid="stMarkdownContainer"] {margin-bottom: 0}
+[class*="st-key-log-"] [data-testid="stVerticalBlock"] {gap: .15rem}
+[class*="st-key-log-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
 [class*="st-key-num-"] {text-align: right; font-variant-numeric: tabular-nums}
 [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
 [data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
@@ -59,7 +65,9 @@ STYLE = """<style>
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
  [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"],
  .st-key-tiles [data-testid="stColumn"] {
-  min-width: 45% !important; flex: 1 1 45% !important}}
+  min-width: 45% !important; flex: 1 1 45% !important}
+ [class*="st-key-log-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem}
+ [class*="st-key-log-"] [data-testid="stColumn"] [data-testid="stColumn"] {min-width: 28% !important; flex: 1 1 28% !important}}
 </style>"""
 
 

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
-from crm_core import access, audit, lifecycle, money, periods, preferences
+from crm_core import access, audit, lifecycle, money, periods, preferences, sign_ins
 from crm_core.access import Actor, Person
 from crm_core.errors import NotAllowed, NotFound, Refusal, Sentence
-from pages import _server
+from pages import _provider, _server
 from pages._server import plain
 
 RECORDS = ("customer", "lead", "opportunity", "offer")
@@ -28,9 +28,20 @@ class Visitor:
     currency: str
 
     def ask(self, verb: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """This function will run one reading verb of the core in a transaction of its own."""
-        with _server.database().read() as conn:
-            return verb(conn, self.actor, *args, **named)
+        """This function will run one reading verb of the core in a transaction of its own; a refusal is kept."""
+        try:
+            with _server.database().read() as conn:
+                return verb(conn, self.actor, *args, **named)
+        except (NotAllowed, NotFound) as why:
+            self.denied(verb, why)
+            raise
+
+    def denied(self, what: Callable[..., Any] | str, why: Refusal) -> None:
+        """This function will keep a refused attempt once for what is open, however often it is drawn."""
+        attempt = (st.session_state.get("here"), str(why))
+        if st.session_state.get("denied") != attempt:
+            st.session_state["denied"] = attempt
+            _server.database().denied(self.actor, what, why)
 
     def exact(self, amount: Decimal | int | None) -> str:
         """This function will write an amount in full, “–” for none."""
@@ -47,12 +58,14 @@ def enter(page: str) -> Visitor:
         visitor = known()
     except Refusal as why:
         refused(why)
+        if isinstance(why, NotAllowed):
+            _sign_in()
         st.stop()
     if visitor is None:
         _sign_in()
     with st.sidebar:
         st.markdown(f"**{plain(visitor.person.name)}**  \n{access.ROLE_LABELS[visitor.person.role]}")
-        st.html('<a href="/trial/sign-out" target="_self">Trial: change person</a>')
+        _ways_out(visitor)
     _opened(page)
     if said := st.session_state.pop("said", None):
         st.toast(plain(said), duration="long")
@@ -62,12 +75,18 @@ def enter(page: str) -> Visitor:
 def known() -> Visitor | None:
     """This function will tell who is signed in, as the database knows them now, or None.
 
-    Raises Unavailable while the database does not answer.
+    Raises Unavailable while the database does not answer, NotAllowed where an account may not enter.
     """
-    user_id = _server.signed_in(st.context.cookies.get(_server.COOKIE))
-    if user_id is None or not _server.trial_allowed(st.context.headers.get("host", "")):
-        return None
-    actor = Actor(user_id, secrets.token_hex(8))
+    request_id = secrets.token_hex(8)
+    if _provider.configured():
+        actor = _provider.actor(_server.database(), st.user, request_id)
+        if actor is None:
+            return None
+    else:
+        user_id = _server.signed_in(st.context.cookies.get(_server.COOKIE))
+        if user_id is None or not _server.trial_allowed(st.context.headers.get("host", "")):
+            return None
+        actor = Actor(user_id, request_id)
     with _server.database().read() as conn:
         try:
             return Visitor(actor, access.person(conn, actor), preferences.currency(conn))
@@ -90,12 +109,30 @@ def forget_seen() -> None:
 
 def _sign_in() -> NoReturn:
     st.title("Sign in")
-    if _server.trial_allowed(st.context.headers.get("host", "")):
+    for name, label in _provider.providers().items():
+        if st.button(label, type="primary", key=f"sign-in-{name}"):
+            st.login(name)
+    if not _provider.configured() and _server.trial_allowed(st.context.headers.get("host", "")):
         st.warning("This is a trial database: anybody on this machine may look at it as any of its people.")
         st.html('<a href="/trial/sign-in" target="_self">Choose a person</a>')
-    else:
+    elif not _provider.configured():
         st.error("No sign-in is configured here; the trial sign-in exists only on a trial database on this machine.")
     st.stop()
+
+
+def _ways_out(visitor: Visitor) -> None:
+    if not _provider.configured():
+        st.html('<a href="/trial/sign-out" target="_self">Trial: change person</a>')
+        return
+    here = st.button("Sign out", type="tertiary")
+    everywhere = st.button("Sign out everywhere", type="tertiary", help="In all your browsers, also forgotten ones")
+    if here:
+        _provider.sign_out(_server.database(), st.user, visitor.actor.request_id)
+    if everywhere:
+        _server.database().submit(sign_ins.sign_out_everywhere, visitor.actor)
+    if here or everywhere:
+        st.logout()
+        st.stop()
 
 
 def params() -> dict[str, list[str]]:
@@ -164,7 +201,9 @@ def _changes(conn: Any, actor: Actor, kind: str, record_id: str, since: int) -> 
 def require(visitor: Visitor, permission: str) -> None:
     """This function will say that the person may not do what the page is for, and stop, unless they may."""
     if not visitor.person.may(permission):
-        st.error(access.DENIALS[permission])
+        why = NotAllowed(access.DENIALS[permission])
+        visitor.denied(permission, why)
+        refused(why)
         st.stop()
 
 
@@ -188,13 +227,19 @@ def facts(rows: Iterable[tuple[str, str | None]]) -> None:
                 st.text(value, width="stretch")
 
 
-def timeline(entries: list[audit.Entry]) -> None:
-    """This function will show a record's history, newest first."""
+def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:
+    """This function will tell managers and org admins who can see a record, and why."""
+    if visitor.person.may("audit.read"):
+        with st.expander("Who can see this", icon=":material/visibility:", key=f"seen-by-{kind}-{record_id}"):
+            for name, role, why in visitor.ask(access.explain, kind, record_id):
+                st.text(f"{name}, {role.lower()}, {why}.")
+
+
+def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id: int) -> None:
+    """This function will show a record's history, newest first, with the way into the audit for those who may."""
     st.subheader("Timeline")
-    for entry in entries:
-        when = periods.moment(entry.at)
-        late = "" if entry.at == entry.recorded_at else f" (recorded {periods.moment(entry.recorded_at)})"
-        st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(when + late)} IST]")
+    for entry in visitor.ask(verb, record_id):
+        st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(happened(entry))}]")
         lines = [
             f"{change.label}: {change.before} → {change.after or '–'}"
             if change.before
@@ -203,3 +248,17 @@ def timeline(entries: list[audit.Entry]) -> None:
         ]
         if lines:
             st.text("\n".join(lines))
+    all_changes(visitor, record_id)
+
+
+def all_changes(visitor: Visitor, record_id: int) -> None:
+    """This function will link to everything that the audit says of the record that is open, for those who may read it."""
+    if visitor.person.may("audit.read"):
+        kind = st.session_state["here"][0]
+        link("All changes of this record", "audit", {"kind": kind, "record": str(record_id)}, ":material/history:")
+
+
+def happened(entry: audit.Entry) -> str:
+    """This function will say when something happened, in IST, and when it was recorded if that was later."""
+    late = "" if entry.at == entry.recorded_at else f" (recorded {periods.moment(entry.recorded_at)})"
+    return f"{periods.moment(entry.at)}{late} IST"

@@ -8,7 +8,7 @@ from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
 from pages._forms import problems, save, show
-from pages._ui import counted, enter, facts, link, load, param, plain, status
+from pages._ui import all_changes, counted, enter, facts, link, load, param, plain, status
 
 visitor = enter("customer")
 record = load(visitor, customers.get, "customers")
@@ -94,3 +94,4 @@ if visitor.person.may("customer.retire") and not record.merged_into_id:
             )
         if st.button("Merge for good", key=f"{form}-merge", type="primary", disabled=into is None):
             run(form, customers.merge, into)
+all_changes(visitor, record.id)

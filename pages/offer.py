@@ -29,4 +29,4 @@ if visitor.ask(offers.editable, record):
         if st.button("Save changes", type="primary", key=f"{form}-save"):
             save(visitor, form, offers.edit, record.id, typed, seen=record.version)
             st.switch_page("offer.py", query_params={"id": str(record.id)})
-timeline(visitor.ask(offers.history, record.id))
+timeline(visitor, offers.history, record.id)

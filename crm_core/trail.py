@@ -1,0 +1,106 @@
+"""The audit as managers and org admins read it: any slice of it, newest first, in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from crm_core import audit, slices, sql
+from crm_core.access import Actor, require
+from crm_core.audit import Entry
+from crm_core.schema import LISTS, app_user, customer, lead, offer, opportunity
+from crm_core.schema import audit as log
+from crm_core.slices import AuditSlice
+
+#: The kinds of records that the audit speaks of, as people call one of them.
+KINDS = {
+    "opportunity": "Opportunity",
+    "lead": "Lead",
+    "customer": "Customer",
+    "offer": "Offer",
+    "user": "User",
+    "slice": "Export",
+    "import": "Import",
+    **{name: heading.removesuffix("s") for name, (_table, heading) in LISTS.items()},
+}
+_TITLES: dict[str, Any] = {
+    "opportunity": select(opportunity.c.id, sql.opportunity_number(), customer.c.company).join(customer),
+    "lead": select(lead.c.id, lead.c.contact, lead.c.company),
+    "customer": select(customer.c.id, customer.c.company),
+    "offer": select(offer.c.id, offer.c.number),
+    "user": select(app_user.c.id, app_user.c.name),
+}
+
+
+def listing(
+    conn: Connection, actor: Actor, slice_: AuditSlice, page: int = 1, per_page: int = 25
+) -> tuple[list[Entry], int]:
+    """This function will read a page of a slice of the audit, newest first, and how many rows it has in all.
+
+    A page beyond the last is the last. Raises NotAllowed.
+    """
+    require(conn, actor, "audit.read")
+    where = slice_.conditions()
+    count = conn.scalar(select(func.count()).select_from(log).where(*where)) or 0
+    page = max(1, min(page, -(-count // per_page)))
+    query = select(log).where(*where).order_by(log.c.id.desc()).limit(per_page).offset((page - 1) * per_page)
+    return audit.in_words(conn, conn.execute(query)), count
+
+
+def everything(conn: Connection, actor: Actor, slice_: AuditSlice, most: int = 500) -> Iterator[list[Entry]]:
+    """This function will read a whole slice of the audit, newest first, `most` rows at a time, for the export."""
+    require(conn, actor, "audit.read")
+    query = select(log).where(*slice_.conditions()).order_by(log.c.id.desc()).limit(most)
+    rows = conn.execute(query).all()
+    while rows:
+        yield audit.in_words(conn, rows)
+        rows = conn.execute(query.where(log.c.id < rows[-1].id)).all()
+
+
+def titles(conn: Connection, actor: Actor, entries: Iterable[Entry]) -> dict[tuple[str, str], str]:
+    """This function will name the records that entries are about: (kind, id) → OPP-2026-00042, Amman Mills."""
+    require(conn, actor, "audit.read")
+    wanted = defaultdict(set)
+    for entry in entries:
+        wanted[entry.entity].add(entry.entity_id)
+    return {
+        (kind, entity_id): title
+        for kind, ids in wanted.items()
+        for entity_id, title in _titles(conn, kind, ids).items()
+    }
+
+
+def choices(conn: Connection, actor: Actor, dimension: str) -> dict[str, str]:
+    """This function will map the values of a dimension of the audit to their labels; people who left too."""
+    require(conn, actor, "audit.read")
+    if dimension == "kind":
+        return dict(KINDS)
+    if dimension == "action":
+        return {name: said[:1].upper() + said[1:] for name, said in sorted(audit.ACTIONS.items(), key=lambda a: a[1])}
+    if dimension != "person":
+        return {}
+    query = select(app_user.c.id, app_user.c.name).order_by(app_user.c.name, app_user.c.id)
+    return {str(row.id): row.name for row in conn.execute(query)}
+
+
+def names(conn: Connection, actor: Actor, slice_: AuditSlice | slices.DenialSlice) -> dict[str, dict[str, str]]:
+    """This function will map the values in a slice, those that are known, to their labels, by dimension."""
+    known = slices.named(slice_, lambda name: choices(conn, actor, name))
+    if isinstance(slice_, AuditSlice) and len(slice_.kind) == 1:
+        known["record"] = known.get("record", {}) | _titles(conn, slice_.kind[0], set(slice_.record))
+    return known
+
+
+def _titles(conn: Connection, kind: str, entity_ids: set[str]) -> dict[str, str]:
+    if kind in LISTS:
+        table = LISTS[kind][0]
+        query = select(table.c.code, table.c.label).where(sql.any_of(table.c.code, sorted(entity_ids)))
+    elif kind in _TITLES:
+        ids = sorted(int(i) for i in entity_ids if i.isascii() and i.isdecimal() and len(i) < 19)
+        query = _TITLES[kind].where(sql.any_of(_TITLES[kind].selected_columns[0], ids))
+    else:
+        return {}
+    return {str(row[0]): ", ".join(row[1:]) for row in conn.execute(query)}
