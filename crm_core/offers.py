@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from crm_core import audit, clock, fields, records
+from crm_core import audit, clock, fields, records, sql
 from crm_core.access import DENIALS, Actor, Person, offers_visible_to, person, require, visible_to
 from crm_core.commands import command, guarded
 from crm_core.errors import NotAllowed, Problems
@@ -130,7 +130,7 @@ def _check_customer(conn: Connection, asking: Person, customer_id: int | None, p
 
 
 def _check_number(conn: Connection, number: str | None, problems: Problems) -> None:
-    if number and conn.scalar(select(offer.c.id).where(offer.c.number == number)):
+    if number and conn.scalar(select(sql.numbered(number))):
         problems.add("number", "Offer number: this number is in the register already; choose another.")
 
 

@@ -53,14 +53,31 @@ class linked(GenericFunction[bool]):
     inherit_cache = True
 
 
+class numbered(GenericFunction[bool]):
+    """Whether any offer has a number, one that the asking person may not see included."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+#: What these ask of the database, of `$1`. On PostgreSQL they are functions that row security does not bind.
+PAST_SCOPE = {
+    "linked": ("bigint", "EXISTS (SELECT 1 FROM opportunity o WHERE o.offer_id = $1)"),
+    "numbered": ("text", "EXISTS (SELECT 1 FROM offer o WHERE o.number = $1)"),
+}
+
+
 @compiles(linked, "sqlite")
-def _sqlite_linked(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"EXISTS (SELECT 1 FROM opportunity o WHERE o.offer_id = {compiler.process(element.clauses, **kw)})"
+@compiles(numbered, "sqlite")
+def _sqlite_past_scope(element: Any, compiler: Any, **kw: Any) -> str:
+    return PAST_SCOPE[element.name][1].replace("$1", compiler.process(element.clauses, **kw))
 
 
 @compiles(linked, "postgresql")
-def _postgresql_linked(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"crm_linked({compiler.process(element.clauses, **kw)})"  # a function of `walls`, past row security
+@compiles(numbered, "postgresql")
+def _postgresql_past_scope(element: Any, compiler: Any, **kw: Any) -> str:
+    kind = PAST_SCOPE[element.name][0]
+    return f"crm_{element.name}(CAST({compiler.process(element.clauses, **kw)} AS {kind}))"
 
 
 def opportunity_number() -> ColumnElement[str]:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy import literal_column as raw
 from sqlalchemy.dialects import postgresql
 
+from crm_core import sql
 from crm_core.access import changeable_by, leads_visible_to, offers_visible_to, visible_to
 from crm_core.schema import (
     LISTS,
@@ -69,6 +70,7 @@ CHANGES = {
 #: Tables that the program only reads once a database is prepared.
 KEPT = {table.name for table in (stage, move, role_grant)}
 
+_CALLED = ("crm_may(text)", *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()))
 ME = "nullif(current_setting('crm.user_id', true), '')::bigint"
 
 
@@ -180,7 +182,7 @@ def rights(schema: str) -> list[str]:
         f"GRANT INSERT ON {', '.join(inserted)} TO {GROUP}",
         *(f"GRANT UPDATE ({', '.join(CHANGES[t].split())}) ON {t} TO {GROUP}" for t in tables if t in CHANGES),
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {GROUP}",
-        f"GRANT EXECUTE ON FUNCTION crm_may(text), crm_linked(bigint) TO {GROUP}",
+        f"GRANT EXECUTE ON FUNCTION {', '.join(_CALLED)} TO {GROUP}",
     ]
 
 
@@ -243,8 +245,11 @@ def _functions(schema: str) -> list[str]:
         f"CREATE OR REPLACE FUNCTION crm_may(permission text) {made} SET search_path = {schema}, pg_temp AS $$ "
         "SELECT EXISTS (SELECT 1 FROM app_user u JOIN role_grant g ON g.role = u.role "
         f"WHERE u.id = {ME} AND u.active AND g.permission = $1) $$",
-        f"CREATE OR REPLACE FUNCTION crm_linked(offer bigint) {made} SET search_path = {schema}, pg_temp AS $$ "
-        "SELECT EXISTS (SELECT 1 FROM opportunity o WHERE o.offer_id = $1) $$",
+        *(
+            f"CREATE OR REPLACE FUNCTION crm_{name}({kind}) {made} SET search_path = {schema}, pg_temp AS $$ "
+            f"SELECT {question} $$"
+            for name, (kind, question) in sql.PAST_SCOPE.items()
+        ),
         # Else anybody could hang a function that runs as the owner onto a table of their own.
         f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",
     ]

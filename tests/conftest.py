@@ -260,7 +260,7 @@ def database(addresses: tuple[str, str]) -> Iterator[Database]:
 
 
 @pytest.fixture
-def owner(addresses: tuple[str, str]) -> Iterator[Database]:
+def owning(addresses: tuple[str, str]) -> Iterator[Database]:
     """The same database, open as its owner does, past row security and the authorizer."""
     opened = open_database(addresses[1], owner=True)
     yield opened
@@ -268,9 +268,9 @@ def owner(addresses: tuple[str, str]) -> Iterator[Database]:
 
 
 @pytest.fixture
-def office(database: Database, owner: Database) -> Office:
+def office(database: Database, owning: Database) -> Office:
     """The company: its database and its people."""
-    return Office(database, owner)
+    return Office(database, owning)
 
 
 @pytest.hookimpl(hookwrapper=True)

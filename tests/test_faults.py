@@ -150,7 +150,7 @@ def test_a_migration_killed_in_the_middle_leaves_the_old_schema(
     """G2: kill -9 between two statements; then this release goes on, and the next one migrates after all."""
     office.opportunity()
     half = tmp_path / "half"
-    process = program(address(office.database), next_release, HALF=str(half))
+    process = program(address(office.owner), next_release, HALF=str(half))
     wait_for(half)
     process.send_signal(signal.SIGKILL)
     assert -signal.SIGKILL == told(process)[0]
@@ -159,13 +159,13 @@ def test_a_migration_killed_in_the_middle_leaves_the_old_schema(
     assert 1 == office.count("opportunity")
     assert office.opportunity() > 0
     office.database.dispose()
-    assert (0, "") == told(program(address(office.database), next_release))
+    assert (0, "") == told(program(address(office.owner), next_release))
     assert {"website", "fax"} <= columns(office)
 
 
 def test_a_database_of_a_newer_release_is_refused(office: Office, next_release: Path) -> None:
     """G12: the older one was migrated by the next release; this release does not know what it holds now."""
-    assert (0, "") == told(program(address(office.database), next_release))
+    assert (0, "") == told(program(address(office.owner), next_release))
     with pytest.raises(Unavailable, match="newer version of the program"):
         open_database(address(office.database))
 
@@ -182,7 +182,7 @@ def test_four_processes_opening_one_database_migrate_it_once(
     office: Office, empty: str, next_release: Path, start: str
 ) -> None:
     """F10."""
-    where, folder = (empty, CORE.parent) if start == "empty" else (address(office.database), next_release)
+    where, folder = (empty, CORE.parent) if start == "empty" else (address(office.owner), next_release)
     office.database.dispose()
     assert (0, "") == told(program(where, folder, OPEN_FOUR_TIMES))
     if start == "empty":
@@ -215,7 +215,7 @@ def test_an_address_of_no_use_is_refused(where: str) -> None:
         open_database(where or " ")
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
 def test_a_damaged_table_is_told_when_it_is_read(office: Office) -> None:
     """G11."""
     page = office.sql("SELECT pg_relation_filepath('opportunity')")[0][0]
@@ -224,7 +224,7 @@ def test_a_damaged_table_is_told_when_it_is_read(office: Office) -> None:
         office.count("opportunity")
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
 def test_an_update_is_left_to_the_owner_of_the_schema(office: Office) -> None:
     """G12: a role that may not change the schema is told who may."""
     role = f"clerk_{os.getpid()}"
@@ -249,7 +249,7 @@ def test_a_value_that_breaks_a_rule_without_a_sentence_is_refused_all_the_same(o
 
 
 @pytest.mark.parametrize("damage", ["pages", "zeros", "header", "short"])
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
 def test_a_damaged_file_is_refused(office: Office, damage: str) -> None:
     """G11."""
     office.opportunity()
@@ -277,7 +277,7 @@ def limited(*command: str) -> list[str]:
     return ["setpriv", f"--bounding-set={without}", f"--inh-caps={without}", *command]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
 def test_a_file_that_cannot_be_used_is_named_at_the_start(office: Office, tmp_path: Path) -> None:
     """G7: one sentence with the path, and no traceback."""
     office.database.dispose()
@@ -329,13 +329,13 @@ def test_a_database_held_by_another_is_busy(office: Office, how: str) -> None:
         database = open_database(address(office.database) + "?timeout=0.2")
         holder = sqlite3.connect(place(office.database), isolation_level=None)
         if how == "alone":
-            office.database.dispose()
-            database.dispose()
+            for one in (office.database, office.owner, database):
+                one.dispose()
             holder.execute("PRAGMA locking_mode = EXCLUSIVE")
         holder.execute("BEGIN IMMEDIATE")
         holder.execute("UPDATE setting SET value = value")
     else:
-        database, holder = office.database, psycopg.connect(address(office.database).replace("+psycopg", ""))
+        database, holder = office.database, psycopg.connect(address(office.owner).replace("+psycopg", ""))
         holder.execute("LOCK TABLE opportunity IN " + ("SHARE" if how == "saving" else "ACCESS EXCLUSIVE") + " MODE")
 
     def impatient(conn: Connection) -> None:
@@ -355,7 +355,7 @@ def test_a_database_held_by_another_is_busy(office: Office, how: str) -> None:
         database.dispose()
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
 def test_whoever_finds_every_connection_taken_hears_that_it_is_busy(office: Office) -> None:
     database = open_database(address(office.database) + "?timeout=0.2")
     pool = database.engine.pool
@@ -373,7 +373,7 @@ def test_a_full_disk_refuses_the_save_and_nothing_else(office: Office) -> None:
     """G6: reading goes on, and saving does once there is space."""
     made = office.opportunity()
     if office.name == "sqlite":
-        with office.database.engine.connect() as conn:
+        with office.owner.engine.connect() as conn:  # the app's connections may set no such limit
             pages = conn.exec_driver_sql("PRAGMA page_count").scalar()
             conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     else:
@@ -389,15 +389,15 @@ def test_a_full_disk_refuses_the_save_and_nothing_else(office: Office) -> None:
             customers.create(conn, office.kavya, {"company": "Cheran Textiles", "notes": notes})
 
     with pytest.raises(Unavailable, match="could not be saved because the disk is full"):
-        office.do(fill)
+        office.owner.submit(fill)
     assert 1 == office.count("customer")
     assert made == office.ask(opportunities.get, office.asha, made).id
     if office.name == "sqlite":
-        with office.database.engine.connect() as conn:
+        with office.owner.engine.connect() as conn:
             conn.exec_driver_sql("PRAGMA max_page_count = 1000000")
     else:
         office.sql("DROP TRIGGER full_disk ON audit")
-    office.do(fill)
+    office.owner.submit(fill)
     assert 51 == office.count("customer")
 
 
@@ -471,7 +471,7 @@ def first(office: Office) -> dict[str, object]:
     return {"customer_id": office.customer(), "region": "coimbatore", "product": "pump", "value": "1"}
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("cut", ["before", "after"])
 def test_a_line_cut_at_the_commit_makes_one_record(office: Office, line: Line, cut: str) -> None:
     """G5: whether or not the server committed, the person sees the one record, and no error."""
@@ -484,7 +484,7 @@ def test_a_line_cut_at_the_commit_makes_one_record(office: Office, line: Line, c
     database.dispose()
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
 def test_without_a_token_a_cut_line_is_told_and_nothing_is_repeated(office: Office, line: Line) -> None:
     """G5."""
     given, database = first(office), open_database(line.address(office.database))
@@ -552,7 +552,7 @@ def test_a_connection_lost_in_the_middle_of_a_save_is_made_anew(office: Office) 
     assert "Mine" == office.ask(opportunities.get, office.asha, made).title
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
 def test_a_server_that_is_down_at_the_start_is_used_once_it_is_up(office: Office, line: Line) -> None:
     """G10: and one that goes down later comes back too."""
     made, where, port = office.opportunity(), line.address(office.database), line.port
@@ -570,7 +570,7 @@ def test_a_server_that_is_down_at_the_start_is_used_once_it_is_up(office: Office
     database.dispose()
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(
     ("limit", "slow", "said"),
     [
@@ -592,10 +592,10 @@ def test_a_limit_of_the_server_is_told_in_a_sentence(office: Office, limit: str,
             time.sleep(0.3)
             opportunities.edit(conn, office.asha, made, {"title": "x"})
 
-    with office.database.write() as holder:
+    with office.owner.write() as holder:
         holder.exec_driver_sql("LOCK TABLE opportunity IN SHARE MODE")
         with pytest.raises(Unavailable, match=said):
-            office.do(wait)
+            office.owner.submit(wait)
     assert made == office.ask(opportunities.get, office.asha, made).id
 
 
