@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crm_core import access, demo, seals, users
+from crm_core import access, demo, roles, seals, users
 from crm_core.database import Database, open_database
 from crm_core.errors import Invalid, NotAllowed, Refusal
 
@@ -17,7 +17,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """This function will run one command and return the exit code: 0, or 1 after a refusal's sentences."""
     options = _parser().parse_args(given)
     try:
-        database = open_database(options.url or os.environ.get("CRM_OWNER_URL"))
+        database = open_database(options.url or os.environ.get("CRM_OWNER_URL"), owner=True)
         try:
             run: Callable[[Database, argparse.Namespace], None] = options.run
             run(database, options)
@@ -36,7 +36,8 @@ def _parser() -> argparse.ArgumentParser:
         "--url", help="the database; else CRM_OWNER_URL, then CRM_DATABASE_URL, then the embedded SQLite file"
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    _command(commands, "init", "make or update the database", _init)
+    making = _command(commands, "init", "make or update the database", _init)
+    making.add_argument("--postgres", action="store_true", help="make the app's own role too, that of CRM_DATABASE_URL")
     _command(commands, "demo", "fill an empty database with an invented company", _demo)
     imports = _command(commands, "import", "import a folder of files as a mapping says", _import)
     imports.add_argument("mapping", type=Path)
@@ -72,6 +73,9 @@ def _command(
 
 
 def _init(database: Database, options: argparse.Namespace) -> None:
+    if options.postgres:
+        for line in roles.make(database, os.environ.get("CRM_DATABASE_URL", "")):
+            _say(line)
     _say(f"The database {_place(database)} is ready.")
 
 

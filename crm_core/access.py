@@ -8,10 +8,26 @@ do what”.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, bindparam, exists, false, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 
-from crm_core import fields
+from crm_core import fields, records, sql
 from crm_core.errors import NotAllowed
 from crm_core.schema import app_user, lead, offer, opportunity
 
@@ -67,12 +83,6 @@ DENIALS = {
 }
 
 
-_ASKING = select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
-    app_user.c.id == bindparam("user_id"), app_user.c.active
-)
-_SAVING = _ASKING.with_for_update(read=True)
-
-
 @dataclass(frozen=True)
 class Actor:
     """Who asks: a user's id and the request's, never their role."""
@@ -95,6 +105,27 @@ class Person:
         """This function will tell whether the person's role has a permission."""
         return permission in self.permissions
 
+    def can(self, permission: str) -> ColumnElement[bool]:
+        """This function will tell the same as a clause."""
+        return true() if self.may(permission) else false()
+
+
+class Asker(Protocol):
+    """Whom a scope is built for: a Person here, or whoever a transaction of PostgreSQL is for (`walls`)."""
+
+    @property
+    def id(self) -> Any: ...
+
+    def can(self, permission: str) -> ColumnElement[bool]: ...
+
+
+_ASKING = select(app_user.c.id, app_user.c.name, app_user.c.role, app_user.c.business_unit).where(
+    app_user.c.id == bindparam("user_id"), app_user.c.active
+)
+# On PostgreSQL the same read tells the policies who asks, until the transaction ends.
+_NAMED = _ASKING.add_columns(func.set_config("crm.user_id", cast(app_user.c.id, Text), True))
+_SAVING = _NAMED.with_for_update(read=True)
+
 
 def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
     """This function will find the active user with an e-mail address and give them as an Actor.
@@ -116,8 +147,9 @@ def person(conn: Connection, actor: Actor) -> Person:
 
     A save holds the person as they are until it is through; a deactivation waits for it.
     """
-    writing = conn.get_execution_options().get("crm_write")
-    row = conn.execute(_SAVING if writing else _ASKING, {"user_id": actor.user_id}).one_or_none()
+    named = _SAVING if conn.get_execution_options().get("crm_write") else _NAMED
+    query = named if conn.dialect.name == "postgresql" else _ASKING
+    row = conn.execute(query, {"user_id": actor.user_id}).one_or_none()
     if row is None:
         raise NotAllowed("Your account is not active; ask your org admin.")
     return Person(row.id, row.name, row.role, row.business_unit, GRANTS.get(row.role, frozenset()))
@@ -131,34 +163,80 @@ def require(conn: Connection, actor: Actor, permission: str) -> Person:
     return asking
 
 
-def visible_to(asking: Person, record: FromClause = opportunity) -> ColumnElement[bool]:
+#: The ways to see a record: the permission, the column that must name the person (None: any record), and why.
+WAYS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
+    "opportunity": (
+        ("opportunity.see_all", None, "sees all opportunities"),
+        ("opportunity.see_own", "owner_id", "is its sales engineer"),
+        ("opportunity.see_named", "application_engineer_id", "is named as its application engineer"),
+    ),
+    "lead": (("lead.see_all", None, "sees all leads"), ("lead.see_own", "owner_id", "is its owner")),
+}
+
+
+def visible_to(asking: Asker, record: FromClause = opportunity) -> ColumnElement[bool]:
     """This function will give the clause of the opportunities (or of an alias) a person may see. Source: seed, the list."""
-    if asking.may("opportunity.see_all"):
-        return true()
-    ways = {"see_own": record.c.owner_id, "see_named": record.c.application_engineer_id}
-    return or_(false(), *(c == asking.id for name, c in ways.items() if asking.may(f"opportunity.{name}")))
+    return _seen(asking, "opportunity", record)
 
 
-def leads_visible_to(asking: Person) -> ColumnElement[bool]:
+def leads_visible_to(asking: Asker) -> ColumnElement[bool]:
     """This function will give the clause of the leads a person may see."""
-    if asking.may("lead.see_all"):
-        return true()
-    return lead.c.owner_id == asking.id if asking.may("lead.see_own") else false()
+    return _seen(asking, "lead", lead)
 
 
-def offers_visible_to(asking: Person) -> ColumnElement[bool]:
+def _seen(asking: Asker, kind: str, record: FromClause) -> ColumnElement[bool]:
+    return or_(
+        *(
+            and_(asking.can(permission), record.c[column] == asking.id) if column else asking.can(permission)
+            for permission, column, _why in WAYS[kind]
+        )
+    )
+
+
+def explain(conn: Connection, actor: Actor, kind: str, record_id: int) -> list[tuple[str, str, str]]:
+    """This function will tell who can see an opportunity or a lead: (name, role, why), for those who read the audit.
+
+    `kind` is one of WAYS. Raises NotAllowed; NotFound for a record that the actor may not see.
+    """
+    asking = require(conn, actor, "audit.read")
+    table = {"opportunity": opportunity, "lead": lead}[kind]
+    wanted = select(table).where(table.c.id == records.key(record_id, kind), _seen(asking, kind, table))
+    row = records.one(conn, wanted, kind)._mapping
+    told = []
+    for user in conn.execute(select(app_user).where(app_user.c.active).order_by(app_user.c.name, app_user.c.id)):
+        why = next(
+            (
+                why
+                for permission, column, why in WAYS[kind]
+                if permission in GRANTS.get(user.role, ()) and (column is None or row[column] == user.id)
+            ),
+            None,
+        )
+        if why:
+            told.append((user.name, ROLE_LABELS[user.role], why))
+    return told
+
+
+def offers_visible_to(asking: Asker) -> ColumnElement[bool]:
     """This function will give the clause of the offers a person may see.
 
     A linked offer with its opportunity; one without, with any opportunity of its customer.
     """
-    if asking.may("opportunity.see_all"):
-        return true()
     near = opportunity.alias("near")
-    linked = exists().where(near.c.offer_id == offer.c.id)
     return or_(
+        asking.can("opportunity.see_all"),
         exists().where(near.c.offer_id == offer.c.id, visible_to(asking, near)),
-        and_(~linked, exists().where(near.c.customer_id == offer.c.customer_id, visible_to(asking, near))),
+        and_(
+            ~sql.linked(offer.c.id),
+            exists().where(near.c.customer_id == offer.c.customer_id, visible_to(asking, near)),
+        ),
     )
+
+
+def changeable_by(asking: Asker, record: Table = opportunity) -> ColumnElement[bool]:
+    """This function will give the clause of the opportunities or leads a person may change; `may_change` for all."""
+    own = and_(asking.can(f"{record.name}.change_own"), record.c.owner_id == asking.id)
+    return or_(asking.can(f"{record.name}.change_all"), own)
 
 
 def may_change(asking: Person, owner_id: int, entity: str = "opportunity") -> bool:

@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, denials, logs, preferences, rules
+from crm_core import clock, denials, logs, preferences, rules, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 
@@ -27,7 +27,6 @@ EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.s
 OLDEST_SQLITE = (3, 39, 0)
 WAIT = 5  # seconds for a lock or a free connection; on SQLite ?timeout= in the address says otherwise
 _TRIES = 4
-_LOCK = 7_204_061_984  # any number that nobody else locks on PostgreSQL
 _PG_TIMEOUTS = f"-c statement_timeout=15s -c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout=60s"
 
 
@@ -129,9 +128,10 @@ class Database:
             raise said from why
 
 
-def open_database(url: str | None = None) -> Database:
+def open_database(url: str | None = None, owner: bool = False) -> Database:
     """This function will open a database, migrate it where this role may, and check that it is whole.
 
+    `owner` opens a SQLite file without the app's authorizer; on PostgreSQL the role in `url` decides.
     `url` defaults to CRM_DATABASE_URL, then to the embedded SQLite file. Raises Unavailable with
     a sentence when it cannot be reached, is damaged, newer than this program, or needs its owner.
     """
@@ -144,6 +144,8 @@ def open_database(url: str | None = None) -> Database:
     database = Database(engine)
     try:
         _prepare(database)
+        if engine.dialect.name == "sqlite" and not owner:
+            walls.guard(engine)
     except Exception:
         engine.dispose()
         raise
@@ -163,7 +165,7 @@ def _prepare(database: Database) -> None:
             # A migration, or the wait for another process's, takes the time that it takes.
             conn.execute(text("SET LOCAL statement_timeout = 0"))
             conn.execute(text("SET LOCAL lock_timeout = 0"))
-            conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": walls.LOCK})
         present = MigrationContext.configure(conn).get_current_heads()
         script = ScriptDirectory.from_config(_alembic())
         if present != tuple(script.get_heads()):
@@ -297,7 +299,7 @@ _SAID = {
     ("SQLITE_CANTOPEN", "SQLITE_PERM"): "The database {place} cannot be opened; check its folder and permissions.",
     ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"): _DAMAGED,
     ("57014", "25P03"): "The database took too long and gave up; narrow the selection or try again.",
-    ("42501",): "This database user lacks a right that the program needs; its owner must grant it.",
+    ("SQLITE_AUTH", "42501"): "This database user lacks a right that the program needs; its owner must grant it.",
     ("08", "53", "57"): "The database cannot be reached just now; try again in a moment.",
 }
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert
 
-from crm_core import lifecycle
-from crm_core.access import GRANTS, OWNING_ROLES
+from crm_core import lifecycle, walls
+from crm_core.access import DENIALS, GRANTS, OWNING_ROLES
 from crm_core.schema import LISTS, move, role_grant, stage
 
 _BLANK = "' \t\n\r\u00a0\u200b\u200c\u200d\u2060\ufeff'"
@@ -292,6 +292,17 @@ RULES = (
     Rule("offer", "UPDATE", f"NEW.id <> OLD.id {_DATED}", "How an offer began cannot be rewritten."),
 )
 
+#: On PostgreSQL a transaction names its actor, so the trigger knows who gives a record away.
+ACTOR_RULES = tuple(
+    Rule(
+        table,
+        "UPDATE",
+        f"{_changed('owner_id')} AND {walls.ME} IS NOT NULL AND NOT crm_may('opportunity.reassign')",
+        DENIALS["opportunity.reassign"],
+    )
+    for table in ("opportunity", "lead")
+)
+
 EFFECTS = (
     Effect(
         "opportunity",
@@ -310,13 +321,13 @@ EFFECTS = (
     ),
 )
 
-SENTENCES = frozenset(rule.sentence for rule in RULES)
+SENTENCES = frozenset(rule.sentence for rule in (*RULES, *ACTOR_RULES))
 _TRIGGERED = tuple(dict.fromkeys((rule.table, rule.event) for rule in RULES))
 
 
 def fingerprint() -> str:
     """This function will name the present rules, lifecycle and grants by a short digest."""
-    said = repr((RULES, EFFECTS, _stage_rows(), _move_rows(), _grant_rows()))
+    said = repr((RULES, ACTOR_RULES, EFFECTS, walls.digest(), _stage_rows(), _move_rows(), _grant_rows()))
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
@@ -325,8 +336,11 @@ def install(conn: Connection) -> None:
     for table, rows in ((stage, _stage_rows()), (move, _move_rows()), (role_grant, _grant_rows())):
         conn.execute(delete(table))
         conn.execute(insert(table), rows)
-    for statement in _postgresql() if conn.dialect.name == "postgresql" else _sqlite(conn):
+    postgresql = conn.dialect.name == "postgresql"
+    for statement in _postgresql(walls.schema_of(conn)) if postgresql else _sqlite(conn):
         conn.exec_driver_sql(statement)
+    if postgresql:
+        walls.install(conn)
 
 
 def _sqlite(conn: Connection) -> list[str]:
@@ -344,25 +358,27 @@ def _sqlite(conn: Connection) -> list[str]:
     return statements
 
 
-def _postgresql() -> list[str]:
-    statements = []
+def _postgresql(schema: str) -> list[str]:
+    statements, path = [], f"SET search_path = {schema}, pg_temp"
     for table, event in _TRIGGERED:
         checks = "".join(
             f"IF {rule.condition} THEN RAISE EXCEPTION '{_quoted(rule.sentence)}' USING ERRCODE = '23514'; END IF; "
-            for rule in RULES
+            for rule in (*RULES, *ACTOR_RULES)
             if (rule.table, rule.event) == (table, event)
         )
-        kept = "OLD" if event == "DELETE" else "NEW"
-        statements += _function(f"rule_{table}_{event.lower()}", checks + f"RETURN {kept};", f"BEFORE {event}", table)
+        body = checks + f"RETURN {'OLD' if event == 'DELETE' else 'NEW'};"
+        statements += _function(f"rule_{table}_{event.lower()}", body, f"BEFORE {event}", table, path)
     for effect in EFFECTS:
-        body = f"{effect.statement}; RETURN NULL;"
-        statements += _function(f"effect_{effect.table}", body, f"AFTER {effect.event}", effect.table)
+        # As the owner: the app itself has no right to write history's first row, or a status.
+        body, as_owner = f"{effect.statement}; RETURN NULL;", f"{path} SECURITY DEFINER"
+        statements += _function(f"effect_{effect.table}", body, f"AFTER {effect.event}", effect.table, as_owner)
     return statements
 
 
-def _function(name: str, body: str, event: str, table: str) -> list[str]:
+def _function(name: str, body: str, event: str, table: str, how: str) -> list[str]:
+    # The path is fixed, so that no table in a schema of the caller's takes the place of ours.
     return [
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {how} AS $$ BEGIN {body} END $$",
         f"DROP TRIGGER IF EXISTS {name} ON {table}",
         f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
     ]

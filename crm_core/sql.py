@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, bindparam, func, or_
+from sqlalchemy import Boolean, ColumnElement, Text, and_, bindparam, func, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -44,6 +44,23 @@ def _sqlite_padded(element: Any, compiler: Any, **kw: Any) -> str:
 def _postgresql_padded(element: Any, compiler: Any, **kw: Any) -> str:
     number = compiler.process(element.clauses, **kw)
     return f"lpad(CAST({number} AS text), greatest(5, length(CAST({number} AS text))), '0')"
+
+
+class linked(GenericFunction[bool]):
+    """Whether an offer is linked to any opportunity, one that the asking person may not see included."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(linked, "sqlite")
+def _sqlite_linked(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"EXISTS (SELECT 1 FROM opportunity o WHERE o.offer_id = {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(linked, "postgresql")
+def _postgresql_linked(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"crm_linked({compiler.process(element.clauses, **kw)})"  # a function of `walls`, past row security
 
 
 def opportunity_number() -> ColumnElement[str]:

@@ -196,6 +196,14 @@ def facts(rows: Iterable[tuple[str, str | None]]) -> None:
                 st.text(value, width="stretch")
 
 
+def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:
+    """This function will tell managers and org admins who can see a record, and why."""
+    if visitor.person.may("audit.read"):
+        with st.expander("Who can see this", icon=":material/visibility:", key=f"seen-by-{kind}-{record_id}"):
+            for name, role, why in visitor.ask(access.explain, kind, record_id):
+                st.text(f"{name}, {role.lower()}, {why}.")
+
+
 def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id: int) -> None:
     """This function will show a record's history, newest first, with the way into the audit for those who may."""
     st.subheader("Timeline")

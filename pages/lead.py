@@ -8,7 +8,7 @@ from crm_core.slices import LeadSlice
 from pages import _lead_form
 from pages._forms import amount, choice, problems, save, show
 from pages._opportunity_form import inputs
-from pages._ui import enter, facts, link, load, param, params, plain, status, timeline
+from pages._ui import enter, explain_access, facts, link, load, param, params, plain, status, timeline
 
 visitor = enter("lead")
 record = load(visitor, leads.get, "leads")
@@ -103,4 +103,5 @@ if possible:
         typed = _lead_form.inputs(visitor, form, record._mapping, problems(form, leads.FIELDS))
         if st.button("Save changes", type="primary", key=f"{form}-save"):
             run(form, leads.edit, typed)
+explain_access(visitor, "lead", record.id)
 timeline(visitor, leads.history, record.id)

@@ -7,7 +7,7 @@ from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages._forms import amount, choice, problems, rupees, save, show
 from pages._opportunity_form import inputs
-from pages._ui import enter, facts, link, load, param, params, plain, status, timeline
+from pages._ui import enter, explain_access, facts, link, load, param, params, plain, status, timeline
 
 visitor = enter("opportunity")
 way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum") if param(k)}
@@ -126,4 +126,5 @@ if visitor.person.may("opportunity.reassign"):
 if visitor.ask(opportunities.editable, record):
     with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
         edit_form()
+explain_access(visitor, "opportunity", record.id)
 timeline(visitor, opportunities.history, record.id)

@@ -58,7 +58,7 @@ def serving(url: str, log: Path) -> Iterator[str]:
 def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a small demo company, to be copied; built once a worker."""
     path = tmp_path_factory.mktemp("demo") / "demo.sqlite3"
-    database = open_database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}", owner=True)
     demo.fill(database, opportunities=120)
     with database.engine.connect() as conn:
         conn.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

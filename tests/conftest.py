@@ -1,6 +1,7 @@
 """A small company on both databases, and the people in it.
 
-Each worker builds each database once; every test gets a copy of its own.
+Each worker builds each database once, as its owner; every test gets a copy of its own and uses it
+as the app does: on PostgreSQL with the app's own role, on SQLite behind the authorizer.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import URL, make_url
 
-from crm_core import customers, leads, offers, opportunities, settings, users
+from crm_core import access, customers, leads, offers, opportunities, roles, settings, users
 from crm_core.access import Actor
 from crm_core.database import Database, open_database
 
@@ -44,8 +46,8 @@ EXPECTED_SKIP = "real data"
 class Office:
     """One company's database, with short ways to do what a test is not about."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, owner: Database | None = None) -> None:
+        self.database, self.owner = database, owner or database
         with database.read() as conn:
             self.people = {row.email.partition("@")[0]: Actor(row.id) for row in users.people(conn)}
 
@@ -70,8 +72,17 @@ class Office:
             return question(conn, *args, **named)
 
     def sql(self, statement: str) -> Any:
-        """This function will run raw SQL as somebody who has got past the program."""
-        with self.database.write() as conn:
+        """This function will run raw SQL as somebody who has got past the program and the walls: the owner."""
+        return self._raw(self.owner, statement)
+
+    def app_sql(self, statement: str, by: str | None = None) -> Any:
+        """This function will run raw SQL as the app's own role, in a transaction of a person's or of nobody's."""
+        return self._raw(self.database, statement, self.people[by] if by else None)
+
+    def _raw(self, database: Database, statement: str, actor: Actor | None = None) -> Any:
+        with database.write() as conn:
+            if actor:
+                access.person(conn, actor)
             result = conn.exec_driver_sql(statement)
             return result.fetchall() if result.returns_rows else result.rowcount
 
@@ -184,60 +195,82 @@ def _maintain(address: str, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def templates(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One furnished and closed database of each kind, to be copied."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+def app_login(postgresql: str) -> Iterator[tuple[str, str]]:
+    """The name and password of the app's role on this worker's server; `init` makes it."""
+    name = f"crm_web_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    yield name, "let me in"
+    _maintain(postgresql, f"DROP ROLE IF EXISTS {name}")
+
+
+@pytest.fixture(scope="session")
+def templates(
+    postgresql: str, app_login: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[str, str]]:
+    """One furnished and closed database of each kind, to be copied; its address for the app and for the owner."""
     folder = tmp_path_factory.mktemp("template")
-    name = f"template_{worker}_{os.getpid()}"
+    name = f"template_{app_login[0]}"
     _maintain(postgresql, f"CREATE DATABASE {name}")
-    addresses = {
-        "sqlite": f"sqlite:///{folder / 'crm.sqlite3'}",
-        "postgresql": postgresql.rpartition("/")[0] + "/" + name,
-    }
-    for address in addresses.values():
-        database = open_database(address)
+    file, owned = f"sqlite:///{folder / 'crm.sqlite3'}", make_url(postgresql).set(database=name)
+    app = owned.set(username=app_login[0], password=app_login[1])
+    addresses = {"sqlite": (file, file), "postgresql": (_whole(app), _whole(owned))}
+    for app_address, owner_address in addresses.values():
+        database = open_database(owner_address, owner=True)
         furnish(database)
-        if address.startswith("sqlite"):
+        if owner_address.startswith("sqlite"):
             with database.engine.connect() as conn:
                 conn.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            roles.make(database, app_address)
         database.dispose()
     return addresses
+
+
+def _whole(address: URL) -> str:
+    return address.render_as_string(hide_password=False)
 
 
 _made = 0
 
 
-def _copy(kind: str, templates: dict[str, str], postgresql: str, folder: Path) -> tuple[str, str]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def addresses(
+    request: pytest.FixtureRequest, templates: dict[str, tuple[str, str]], postgresql: str, tmp_path: Path
+) -> Iterator[tuple[str, str]]:
+    """Where the test's own database is, for the app and for its owner."""
     global _made
     _made += 1
-    source = templates[kind]
-    if kind == "sqlite":
-        target = folder / f"crm_{_made}.sqlite3"
-        shutil.copy(source.removeprefix("sqlite:///"), target)
-        return f"sqlite:///{target}", ""
-    template = source.rpartition("/")[2]
-    name = f"{template}_{_made}"
-    _maintain(postgresql, f"CREATE DATABASE {name} TEMPLATE {template}")
-    return source.rpartition("/")[0] + "/" + name, name
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(
-    request: pytest.FixtureRequest, templates: dict[str, str], postgresql: str, tmp_path: Path
-) -> Iterator[Database]:
-    """An open database of the test's own."""
-    address, name = _copy(request.param, templates, postgresql, tmp_path)
-    opened = open_database(address)
-    yield opened
-    opened.dispose()
-    if name:
-        _maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+    app, owner = map(make_url, templates[request.param])
+    if request.param == "sqlite":
+        target = tmp_path / f"crm_{_made}.sqlite3"
+        shutil.copy(str(app.database), target)
+        yield (f"sqlite:///{target}",) * 2
+        return
+    name = f"{owner.database}_{_made}"
+    _maintain(postgresql, f"CREATE DATABASE {name} TEMPLATE {owner.database}")
+    yield _whole(app.set(database=name)), _whole(owner.set(database=name))
+    _maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def office(database: Database) -> Office:
+def database(addresses: tuple[str, str]) -> Iterator[Database]:
+    """The test's own database, open as the app opens it."""
+    opened = open_database(addresses[0])
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def owner(addresses: tuple[str, str]) -> Iterator[Database]:
+    """The same database, open as its owner does, past row security and the authorizer."""
+    opened = open_database(addresses[1], owner=True)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def office(database: Database, owner: Database) -> Office:
     """The company: its database and its people."""
-    return Office(database)
+    return Office(database, owner)
 
 
 @pytest.hookimpl(hookwrapper=True)

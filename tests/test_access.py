@@ -242,3 +242,32 @@ def test_somebody_who_left_or_never_was_may_do_nothing(office: Office) -> None:
     office.do(users.change_role, office.meena, office.asha.user_id, "viewer")
     office.do(users.reactivate, office.meena, office.asha.user_id)
     assert frozenset({"opportunity.see_all", "lead.see_all"}) == office.ask(access.person, office.asha).permissions
+
+
+def test_managers_read_who_can_see_a_record_and_why(office: Office) -> None:
+    """The explainer says what the scope does, for every person, and only to those who read the audit."""
+    made = office.opportunity("asha", application_engineer_id=office.arun.user_id)
+    taken = office.lead("ravi")
+    told = office.ask(access.explain, office.kavya, "opportunity", made)
+    assert [
+        ("Arun", "Application engineer", "is named as its application engineer"),
+        ("Asha", "Sales engineer", "is its sales engineer"),
+        ("Devi", "Viewer", "sees all opportunities"),
+        ("Kavya", "Manager", "sees all opportunities"),
+        ("Meena", "Org admin", "sees all opportunities"),
+    ] == told
+    for kind, record_id, get in (("opportunity", made, opportunities.get), ("lead", taken, leads.get)):
+        named = {name.lower() for name, _role, _why in office.ask(access.explain, office.meena, kind, record_id)}
+        seen = set()
+        for name, actor in office.people.items():
+            try:
+                office.ask(get, actor, record_id)
+                seen.add(name)
+            except NotFound:
+                pass
+        assert named == seen
+    for name in ("asha", "arun", "devi"):
+        with pytest.raises(NotAllowed):
+            office.ask(access.explain, office.people[name], "opportunity", made)
+    with pytest.raises(NotFound):
+        office.ask(access.explain, office.kavya, "lead", 999)

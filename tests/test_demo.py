@@ -39,7 +39,7 @@ def three(tmp_path_factory: pytest.TempPathFactory, postgresql: str) -> Iterator
     with psycopg.connect(postgresql, autocommit=True) as conn:
         conn.execute(f"CREATE DATABASE {name}")
     addresses = [f"sqlite:///{folder / 'one.sqlite3'}", f"sqlite:///{folder / 'two.sqlite3'}"]
-    opened = [open_database(a) for a in (*addresses, postgresql.rpartition("/")[0] + "/" + name)]
+    opened = [open_database(a, owner=True) for a in (*addresses, postgresql.rpartition("/")[0] + "/" + name)]
     for database in opened:
         demo.fill(database, today=DAY, opportunities=SIZE)
     yield opened

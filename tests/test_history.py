@@ -53,7 +53,7 @@ def a_year_of_work(database: Database, office: Office, made: int, chance: random
                 opportunities.reassign(conn, office.kavya, made, office.people[chance.choice(["asha", "ravi"])].user_id)
             elif act in moves:
                 opportunities.move(conn, office.kavya, made, act, dict(ASKED[act]))
-        with database.read() as conn:
+        with office.owner.read() as conn:
             days.append((at, state(conn, made)))
     return days
 
@@ -72,7 +72,7 @@ def test_any_past_day_can_be_rebuilt_from_the_history(database: Database, office
     for seed in range(3):
         made = office.opportunity()
         days = a_year_of_work(database, office, made, random.Random(seed))
-        with database.read() as conn:
+        with office.owner.read() as conn:
             for at, then in days:
                 assert then == as_of(conn, made, at), at
 
@@ -80,7 +80,7 @@ def test_any_past_day_can_be_rebuilt_from_the_history(database: Database, office
 def test_the_transitions_alone_tell_every_past_status(database: Database, office: Office) -> None:
     made = office.opportunity()
     days = a_year_of_work(database, office, made, random.Random(7))
-    with database.read() as conn:
+    with office.owner.read() as conn:
         rows = conn.execute(select(transition).where(transition.c.opportunity_id == made).order_by(transition.c.seq))
         moves = [(row.at, row.from_status, row.to_status, row.by_id) for row in rows]
     for at, then in days:

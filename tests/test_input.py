@@ -342,7 +342,7 @@ def fill(office: Office) -> None:
     made = office.opportunity()
     columns = "customer_id, region, business_unit, product, value_paise, owner_id, created_by_id, status_at, version"
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {COUNT - 1})"
-    with office.database.write() as conn:
+    with office.owner.write() as conn:
         if office.name == "sqlite":
             for trigger in conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
                 conn.exec_driver_sql(f"DROP TRIGGER {trigger[0]}")

@@ -93,7 +93,7 @@ def test_a_fact_about_the_database_is_kept_once(office: Office) -> None:
     """Its currency, and whether it is a trial."""
     assert ("INR", False) == (office.ask(preferences.currency), office.ask(preferences.is_trial))
     for value in ("", "INR", ""):
-        with office.database.write() as conn:
+        with office.owner.write() as conn:
             preferences.store(conn, "currency", value)
     assert "" == office.ask(preferences.currency)
 

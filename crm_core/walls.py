@@ -1,0 +1,272 @@
+"""The second wall: what the database lets the app read and write, even where the program errs.
+
+On PostgreSQL the app signs in as a member of the role crm_app: rights by column, and row security
+from the same clauses as the program's own scope. On SQLite each connection of the app has an
+authorizer. The owner (migrations, backup, `init`, `demo`, `import`) stands before the walls.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    case,
+    cast,
+    event,
+    exists,
+    false,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy import literal_column as raw
+from sqlalchemy.dialects import postgresql
+
+from crm_core.access import changeable_by, leads_visible_to, offers_visible_to, visible_to
+from crm_core.schema import (
+    LISTS,
+    app_user,
+    audit,
+    audit_seal,
+    customer,
+    denial,
+    identity,
+    lead,
+    metadata,
+    move,
+    offer,
+    opportunity,
+    role_grant,
+    setting,
+    stage,
+    submit,
+    transition,
+)
+
+GROUP = "crm_app"
+LOCK = 7_204_061_984  # any number that nobody else locks on PostgreSQL; held while a database is prepared
+#: The columns that commands change, by table. A status and an outcome change through `transition` only.
+CHANGES = {
+    "opportunity": "title customer_id region business_unit state city product value_paise owner_id "
+    "application_engineer_id expected_close_on next_step next_step_on search offer_id version",
+    "lead": "contact company phone phone_key email email_key source region state city product owner_id notes "
+    "status reason note converted_customer_id duplicate_of_customer_id search changed_at version",
+    "customer": "company contact phone phone_key email email_key gstin state city notes active merged_into_id "
+    "search name_key version",
+    "offer": "number customer_id amount_paise offered_on status document_url version",
+    "app_user": "name role business_unit active version",
+    "identity": "signed_out_at",
+    "submit": "result",
+    **dict.fromkeys(LISTS, "label active version"),
+}
+#: Tables that the program only reads once a database is prepared.
+KEPT = {table.name for table in (stage, move, role_grant)}
+
+ME = "nullif(current_setting('crm.user_id', true), '')::bigint"
+
+
+class _Asking:
+    """Whoever a transaction of PostgreSQL is for: `access.person` says so, and it ends with the transaction."""
+
+    id = raw(f"(SELECT {ME})", BigInteger())
+
+    def can(self, permission: str) -> ColumnElement[bool]:
+        return raw(f"(SELECT crm_may('{permission}'))")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rows of a table that one kind of statement may read or change (`using`) and leave behind (`check`)."""
+
+    table: Any
+    statement: str
+    using: ColumnElement[bool] | None = None
+    check: ColumnElement[bool] | None = None
+
+
+def _policies() -> tuple[Policy, ...]:
+    asking = _Asking()
+    everything, nothing = true(), false()
+    seen_deal = exists().where(opportunity.c.id == transition.c.opportunity_id, visible_to(asking))
+    about = cast(audit.c.entity_id, BigInteger)
+    seen_audit = case(
+        (audit.c.entity == "customer", exists().where(app_user.c.id == asking.id, app_user.c.active)),
+        (audit.c.entity == "opportunity", exists().where(opportunity.c.id == about, visible_to(asking))),
+        (audit.c.entity == "lead", exists().where(lead.c.id == about, leads_visible_to(asking))),
+        # through the offer's own policy
+        (audit.c.entity == "offer", exists().where(offer.c.id == about)),
+        else_=nothing,
+    )
+    return (
+        Policy(opportunity, "SELECT", visible_to(asking)),
+        Policy(lead, "SELECT", leads_visible_to(asking)),
+        Policy(offer, "SELECT", offers_visible_to(asking)),
+        Policy(transition, "SELECT", or_(asking.can("opportunity.see_all"), seen_deal)),
+        Policy(audit, "SELECT", or_(asking.can("audit.read"), seen_audit)),
+        Policy(denial, "SELECT", asking.can("audit.read")),
+        *(Policy(t, "SELECT", everything) for t in (customer, app_user, identity, submit, audit_seal, *_lists())),
+        *(
+            Policy(
+                table,
+                "INSERT",
+                check=and_(
+                    asking.can(f"{table.name}.create"),
+                    table.c.created_by_id == asking.id,
+                    or_(table.c.owner_id == asking.id, asking.can("opportunity.reassign")),
+                ),
+            )
+            for table in (opportunity, lead)
+        ),
+        *(
+            Policy(table, "INSERT", check=and_(asking.can(f"{table.name}.create"), table.c.created_by_id == asking.id))
+            for table in (customer, offer)
+        ),
+        *(Policy(table, "INSERT", check=table.c.by_id == asking.id) for table in (transition, audit, submit)),
+        Policy(denial, "INSERT", check=everything),
+        Policy(audit_seal, "INSERT", check=asking.can("audit.read")),
+        Policy(identity, "INSERT", check=identity.c.user_id == asking.id),
+        Policy(app_user, "INSERT", check=asking.can("users.change")),
+        *(Policy(table, "INSERT", check=asking.can("settings.change")) for table in _lists()),
+        Policy(opportunity, "UPDATE", changeable_by(asking)),
+        Policy(lead, "UPDATE", changeable_by(asking, lead)),
+        Policy(customer, "UPDATE", or_(asking.can("customer.change"), asking.can("customer.retire"))),
+        Policy(offer, "UPDATE", asking.can("offer.create")),
+        Policy(submit, "UPDATE", submit.c.by_id == asking.id),
+        Policy(identity, "UPDATE", identity.c.user_id == asking.id),
+        # Anybody's row may be locked while they save; only an org admin's change passes.
+        Policy(app_user, "UPDATE", everything, asking.can("users.change")),
+        *(Policy(table, "UPDATE", asking.can("settings.change")) for table in _lists()),
+    )
+
+
+def _lists() -> list[Any]:
+    return [table for table, _heading in LISTS.values()]
+
+
+POLICIES = _policies()
+
+
+def install(conn: Connection) -> None:
+    """This function will write the functions, policies and rights of PostgreSQL anew. The owner runs it."""
+    for statement in (*_functions(schema_of(conn)), *_security(), MAKE_GROUP):
+        conn.exec_driver_sql(statement)
+    grant(conn)
+
+
+def grant(conn: Connection) -> bool:
+    """This function will give the app's role its rights and tell whether there is such a role."""
+    there = conn.exec_driver_sql(f"SELECT 1 FROM pg_roles WHERE rolname = '{GROUP}'").scalar() is not None
+    for statement in rights(schema_of(conn)) if there else ():
+        conn.exec_driver_sql(statement)
+    return there
+
+
+def rights(schema: str) -> list[str]:
+    """This function will give the statements of what the app's role may do in a schema, and no more."""
+    inserted = sorted({p.table.name for p in POLICIES if p.statement == "INSERT"})
+    tables = sorted(metadata.tables)
+    return [
+        f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {GROUP}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {GROUP}",
+        f"GRANT SELECT ON alembic_version, {', '.join(tables)} TO {GROUP}",
+        f"GRANT INSERT ON {', '.join(inserted)} TO {GROUP}",
+        *(f"GRANT UPDATE ({', '.join(CHANGES[t].split())}) ON {t} TO {GROUP}" for t in tables if t in CHANGES),
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {GROUP}",
+        f"GRANT EXECUTE ON FUNCTION crm_may(text), crm_linked(bigint) TO {GROUP}",
+    ]
+
+
+def digest() -> str:
+    """This function will say all that `install` writes, for the rules' fingerprint."""
+    return repr((_functions("x"), _security(), rights("x")))
+
+
+def bypassed(conn: Connection) -> bool:
+    """This function will tell whether row security does not bind this connection: the owner's or a superuser's."""
+    if conn.dialect.name != "postgresql":
+        return False
+    return not conn.exec_driver_sql("SELECT row_security_active('opportunity')").scalar()
+
+
+def guard(engine: Engine) -> None:
+    """This function will let an engine's SQLite connections do only what the program does, from now on."""
+    engine.dispose()
+
+    @event.listens_for(engine, "connect")
+    def _connect(dbapi: sqlite3.Connection, _entry: Any) -> None:
+        dbapi.set_authorizer(_authorized)
+
+
+_READING = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+    sqlite3.SQLITE_TRANSACTION,
+    sqlite3.SQLITE_SAVEPOINT,
+}
+
+
+def _authorized(action: int, first: str | None, second: str | None, _db: str | None, trigger: str | None) -> int:
+    if action in _READING or (action == sqlite3.SQLITE_PRAGMA and second is None):
+        return sqlite3.SQLITE_OK
+    table = first or ""
+    added = action == sqlite3.SQLITE_INSERT and table in metadata.tables and table not in KEPT
+    changed = action == sqlite3.SQLITE_UPDATE and (
+        trigger is not None or table == setting.name or second in CHANGES.get(table, "").split()
+    )
+    return sqlite3.SQLITE_OK if added or changed else sqlite3.SQLITE_DENY
+
+
+def schema_of(conn: Connection) -> str:
+    return str(conn.exec_driver_sql("SELECT quote_ident(current_schema())").scalar())
+
+
+MAKE_GROUP = (
+    f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{GROUP}') AND "
+    "(SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN "
+    f"CREATE ROLE {GROUP} NOLOGIN; END IF; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+)
+
+
+def _functions(schema: str) -> list[str]:
+    made = "RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER"
+    return [
+        f"CREATE OR REPLACE FUNCTION crm_may(permission text) {made} SET search_path = {schema}, pg_temp AS $$ "
+        "SELECT EXISTS (SELECT 1 FROM app_user u JOIN role_grant g ON g.role = u.role "
+        f"WHERE u.id = {ME} AND u.active AND g.permission = $1) $$",
+        f"CREATE OR REPLACE FUNCTION crm_linked(offer bigint) {made} SET search_path = {schema}, pg_temp AS $$ "
+        "SELECT EXISTS (SELECT 1 FROM opportunity o WHERE o.offer_id = $1) $$",
+        # Else anybody could hang a function that runs as the owner onto a table of their own.
+        f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",
+    ]
+
+
+def _security() -> list[str]:
+    statements = [f"ALTER TABLE {t} ENABLE ROW LEVEL SECURITY" for t in sorted({p.table.name for p in POLICIES})]
+    for policy in POLICIES:
+        name = f"app_{policy.statement.lower()}"
+        statements.append(f"DROP POLICY IF EXISTS {name} ON {policy.table.name}")
+        clauses = ""
+        for word, clause in (("USING", policy.using), ("WITH CHECK", policy.check)):
+            if clause is not None:
+                clauses += f" {word} ({_text(policy.table, clause)})"
+        statements.append(f"CREATE POLICY {name} ON {policy.table.name} FOR {policy.statement}{clauses}")
+    return statements
+
+
+_DIALECT: Any = postgresql.dialect
+
+
+def _text(table: Any, clause: ColumnElement[bool]) -> str:
+    query: Any = select(raw("1")).select_from(table).where(clause)
+    made = query.compile(dialect=_DIALECT(), compile_kwargs={"literal_binds": True})
+    return str(made).partition("WHERE ")[2] or "true"

@@ -1,0 +1,406 @@
+"""What anybody reads is what the org admin reads, less what is not theirs: every read, on random companies."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import inspect
+import io
+import itertools
+import pkgutil
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+import crm_core
+from crm_core import customers, exports, leads, offers, opportunities, periods, pipeline, settings, users
+from crm_core.access import Actor
+from crm_core.errors import NotAllowed, NotFound
+from crm_core.schema import LISTS
+from crm_core.slices import DIMENSIONS, LeadSlice, Slice
+from tests.conftest import WAY, Office
+
+SEES_ALL = {"kavya", "meena", "devi"}
+NAMES = ("asha", "ravi", "uma", "arun", "kavya", "devi")
+OWNERS = ("asha", "ravi", "uma", "kavya")
+ENGINEERS = ("arun", "vani", "asha", "ravi")
+
+
+class Inside(Office):
+    """The same office, all in one transaction."""
+
+    def __init__(self, office: Office, conn: Connection) -> None:
+        super().__init__(office.database, office.owner)
+        self.conn = conn
+
+    def do(self, verb: Any, *args: Any, **named: Any) -> Any:
+        return verb(self.conn, *args, **named)
+
+    ask = do
+
+
+class Company:
+    """A random company, and what the org admin reads of it."""
+
+    def __init__(self, office: Inside, seed: int) -> None:
+        self.office, self.random = office, random.Random(seed)
+        self.known: dict[str, Any] = {}
+        for name, role in (("uma", "sales_engineer"), ("vani", "application_engineer")):
+            values = {"name": name.title(), "email": f"{name}@example.in", "role": role, "business_unit": "process"}
+            office.people[name] = Actor(office.do(users.add, office.meena, values))
+        firms = ("Amman Mills", "Bharat Dyes", "Vel Foods", "Noyyal Paper", "Siruvani Salts")
+        self.customers = [office.customer(firm, email=f"desk@{number}.in") for number, firm in enumerate(firms)]
+        made = [self.deal() for _ in range(24)]
+        self.deals = {i: self.ask(opportunities.get, "meena", i) for i in made}
+        self.leads = {i: self.ask(leads.get, "meena", i) for i in [self.lead(n) for n in range(12)]}
+        rows = [self.ask(offers.of_customer, "meena", home) for home in self.customers]
+        self.offers = {row.id: row for row in itertools.chain(*rows)}
+
+    def ask(self, verb: Any, name: str, *args: Any, **named: Any) -> Any:
+        """This function will read as a person; what the org admin reads is read once."""
+        if name != "meena":
+            return self.office.ask(verb, self.office.people[name], *args, **named)
+        what = f"{verb.__module__} {verb.__name__} {args} {named}"
+        if what not in self.known:
+            self.known[what] = self.office.ask(verb, self.office.meena, *args, **named)
+        return self.known[what]
+
+    def deal(self) -> int:
+        pick, people = self.random.choice, self.office.people
+        engineer = pick((None, *ENGINEERS))
+        customer_id = pick(self.customers)
+        made = self.office.at(
+            pick(tuple(WAY)),
+            pick(OWNERS),
+            customer_id=customer_id,
+            title=pick(("Effluent plant", "Booster set", "Gate valves", None)),
+            region=pick(("coimbatore", "outer_chennai")),
+            business_unit=pick(("water", "process")),
+            product=pick(("pump", "valve")),
+            value=str(self.random.randint(1, 9_999_999)),
+            application_engineer_id=people[engineer].user_id if engineer else None,
+        )
+        if self.random.random() < 0.5:
+            offer = self.office.offer(customer_id, f"Q-{made}")
+            row = self.office.ask(opportunities.get, self.office.meena, made)
+            if row.status in ("offer_made", "won") and self.random.random() < 0.7:
+                self.office.do(opportunities.link_offer, self.office.kavya, made, offer, seen=row.version)
+        return made
+
+    def lead(self, number: int) -> int:
+        pick = self.random.choice
+        status = pick(("new", "contacted", "qualified"))
+        return self.office.lead(pick(OWNERS), status, email=f"mani@{number % 4}.in", region=pick((None, "coimbatore")))
+
+    # Who sees what, by hand
+
+    def sees_deal(self, name: str, made: int) -> bool:
+        me, row = self.office.people[name].user_id, self.deals[made]
+        if name in SEES_ALL:
+            return True
+        return row.application_engineer_id == me or (row.owner_id == me and name in OWNERS)
+
+    def sees_lead(self, name: str, made: int) -> bool:
+        return name in SEES_ALL or self.leads[made].owner_id == self.office.people[name].user_id
+
+    def sees_offer(self, name: str, offer_id: int) -> bool:
+        row = self.offers[offer_id]
+        if row.opportunity_id is not None:
+            return self.sees_deal(name, row.opportunity_id)
+        near = [i for i, deal in self.deals.items() if deal.customer_id == row.customer_id]
+        return name in SEES_ALL or any(self.sees_deal(name, i) for i in near)
+
+    # Slices
+
+    def slices(self) -> list[Slice]:
+        someone, firm = str(self.office.people[self.random.choice(OWNERS)].user_id), str(self.customers[0])
+        return [
+            Slice(),
+            Slice(status=("open", "won")),
+            Slice(region=("coimbatore",), product=("pump",)),
+            Slice(owner=(someone,)),
+            Slice(customer=(firm,), business_unit=("water", "process")),
+            Slice(q=("booster",)),
+            Slice(q=("vel foods",)),
+            Slice(q=(self.deals[self.random.choice(list(self.deals))].number,)),
+            Slice(closed=("2020-01-01..2099-12-31",)),
+        ]
+
+    def in_slice(self, name: str, slice_: Slice) -> list[int]:
+        """What the org admin lists, less what the person does not see."""
+        rows = self.ask(pipeline.listing, "meena", slice_, per_page=1000).rows
+        return [i for i in rows["id"] if self.sees_deal(name, i)]
+
+
+Oracle = Callable[[Company, str], tuple[Any, Any]]
+
+
+def listing(company: Company, name: str) -> tuple[Any, Any]:
+    """Rows, count, both sums and every page (A13 to A15)."""
+    wanted, got = [], []
+    for slice_ in company.slices():
+        ids = company.in_slice(name, slice_)
+        deals = [company.deals[i] for i in ids]
+        sums = (len(ids), sum(d.value for d in deals), sum(d.won_value or 0 for d in deals), max(1, -(-len(ids) // 5)))
+        wanted.append((ids, *sums))
+        first = company.ask(pipeline.listing, name, slice_, per_page=5)
+        pages = [company.ask(pipeline.listing, name, slice_, page=p, per_page=5) for p in range(1, first.pages + 1)]
+        rows = [i for page in pages for i in page.rows["id"]]
+        got.append((rows, first.count, first.value, first.won_value, first.pages))
+    return wanted, got
+
+
+def key(deal: Any, dimension: str) -> str:
+    column = DIMENSIONS[dimension].column.key
+    at = deal._mapping[column]
+    return periods.in_india(at).strftime("%Y-%m") if DIMENSIONS[dimension].kind == "range" else str(at)
+
+
+def totals(company: Company, name: str) -> tuple[Any, Any]:
+    """A5, A6: in all and by every dimension; a group with nothing of theirs is at zero or not there."""
+    wanted, got = [], []
+    for slice_ in company.random.sample(company.slices(), 4):
+        deals = [company.deals[i] for i in company.in_slice(name, slice_)]
+        for by in [d for d in DIMENSIONS if DIMENSIONS[d].kind != "text"]:
+            groups: dict[str, list[Any]] = {}
+            for deal in deals:
+                if deal._mapping[DIMENSIONS[by].column.key] is not None:
+                    groups.setdefault(key(deal, by), []).append(deal)
+            wanted.append({k: (len(g), sum(d.value for d in g)) for k, g in groups.items()})
+            rows = company.ask(pipeline.totals, name, slice_, by=by)
+            got.append({r[by]: (r["count"], r["value"]) for _, r in rows.iterrows() if r["count"]})
+        whole = company.ask(pipeline.totals, name, slice_)
+        wanted.append((len(deals), sum(d.won_value or 0 for d in deals)))
+        got.append((whole["count"][0], whole["won_value"][0]))
+    return wanted, got
+
+
+def ids(company: Company, name: str) -> tuple[Any, Any]:
+    slices = company.slices()
+    return [sorted(company.in_slice(name, s)) for s in slices], [company.ask(pipeline.ids, name, s) for s in slices]
+
+
+def export(company: Company, name: str) -> tuple[Any, Any]:
+    """J9: the lines of the admin's file, less the others'."""
+
+    def lines(who: str, slice_: Slice) -> list[list[str]]:
+        data = company.ask(exports.as_csv, who, slice_)
+        return list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+
+    if name in ("arun", "vani", "devi"):
+        return refused(lambda: lines(name, Slice()))
+    wanted, got = [], []
+    numbers = {deal.number: made for made, deal in company.deals.items()}
+    for slice_ in company.slices():
+        head, *rows = lines("meena", slice_)
+        wanted.append([head, *(r for r in rows if company.sees_deal(name, numbers[r[0]]))])
+        got.append(lines(name, slice_))
+    return wanted, got
+
+
+def refused(act: Callable[[], Any]) -> tuple[Any, Any]:
+    try:
+        act()
+    except NotAllowed:
+        return None, None
+    return None, "not refused"
+
+
+def one_by_one(verb: Any, records: str, sees: Callable[[Company, str, int], bool]) -> Oracle:
+    """This function will make the oracle of reading single records: the admin's answer, or none at all."""
+
+    def oracle(company: Company, name: str) -> tuple[Any, Any]:
+        wanted, got = {}, {}
+        for made in (*getattr(company, records), 999_999):
+            seen = made != 999_999 and sees(company, name, made)
+            wanted[made] = company.ask(verb, "meena", made) if seen else None
+            try:
+                got[made] = company.ask(verb, name, made)
+            except NotFound:
+                got[made] = None
+        return wanted, got
+
+    return oracle
+
+
+def deal_choices(company: Company, name: str) -> tuple[Any, Any]:
+    """A6: owners of deals that they see, everything else as for anybody."""
+    seen = {str(d.owner_id) for i, d in company.deals.items() if company.sees_deal(name, i)}
+    wanted = {d: company.ask(pipeline.choices, "meena", d) for d in DIMENSIONS}
+    wanted["owner"] = {i: label for i, label in wanted["owner"].items() if i in seen}
+    return wanted, {d: company.ask(pipeline.choices, name, d) for d in DIMENSIONS}
+
+
+def deal_names(company: Company, name: str) -> tuple[Any, Any]:
+    everyone = Slice(owner=tuple(str(a.user_id) for a in company.office.people.values()), status=("open",))
+    seen = {str(d.owner_id) for i, d in company.deals.items() if company.sees_deal(name, i)}
+    wanted = dict(company.ask(pipeline.names, "meena", everyone))
+    wanted["owner"] = {i: label for i, label in wanted["owner"].items() if i in seen}
+    return wanted, company.ask(pipeline.names, name, everyone)
+
+
+def lead_slices(company: Company) -> list[LeadSlice]:
+    someone = str(company.office.people[company.random.choice(OWNERS)].user_id)
+    return [
+        LeadSlice(),
+        LeadSlice(status=("new", "qualified")),
+        LeadSlice(owner=(someone,)),
+        LeadSlice(region=("coimbatore",), source=("website",)),
+        LeadSlice(q=("mani@1",)),
+    ]
+
+
+def lead_listing(company: Company, name: str) -> tuple[Any, Any]:
+    wanted, got = [], []
+    for slice_ in lead_slices(company):
+        rows, _count = company.ask(leads.listing, "meena", slice_, per_page=1000)
+        seen = [i for i in rows["id"] if company.sees_lead(name, i)]
+        wanted.append((seen, len(seen)))
+        pages, count = [], company.ask(leads.listing, name, slice_)[1]
+        for page in range(1, -(-count // 3) + 1):
+            pages += list(company.ask(leads.listing, name, slice_, page=page, per_page=3)[0]["id"])
+        got.append((pages, count))
+    return wanted, got
+
+
+def lead_owners(company: Company, name: str) -> set[str]:
+    return {str(lead.owner_id) for made, lead in company.leads.items() if company.sees_lead(name, made)}
+
+
+def lead_choices(company: Company, name: str) -> tuple[Any, Any]:
+    dimensions = ("status", "source", "region", "owner")
+    wanted = {d: company.ask(leads.choices, "meena", d) for d in dimensions}
+    wanted["owner"] = {i: n for i, n in wanted["owner"].items() if i in lead_owners(company, name)}
+    return wanted, {d: company.ask(leads.choices, name, d) for d in dimensions}
+
+
+def lead_names(company: Company, name: str) -> tuple[Any, Any]:
+    everyone = LeadSlice(owner=tuple(str(a.user_id) for a in company.office.people.values()), status=("new",))
+    wanted = dict(company.ask(leads.names, "meena", everyone))
+    wanted["owner"] = {i: n for i, n in wanted["owner"].items() if i in lead_owners(company, name)}
+    return wanted, company.ask(leads.names, name, everyone)
+
+
+def duplicates(company: Company, name: str) -> tuple[Any, Any]:
+    """A19: a warning names customers, and no lead that is not theirs."""
+    wanted, got = [], []
+    for number in range(4):
+        values = {"email": f"mani@{number}.in", "company": "Vel Foods"}
+        found = company.ask(leads.duplicates, "meena", values)
+        wanted.append([f for f in found if f[0] == "customer" or company.sees_lead(name, f[1])])
+        got.append(company.ask(leads.duplicates, name, values))
+    return wanted, got
+
+
+def offers_of_customers(company: Company, name: str) -> tuple[Any, Any]:
+    wanted, got = {}, {}
+    for home in company.customers:
+        rows = company.ask(offers.of_customer, "meena", home)
+        wanted[home] = [row for row in rows if company.sees_offer(name, row.id)]
+        got[home] = company.ask(offers.of_customer, name, home)
+    return wanted, got
+
+
+def linkable(company: Company, name: str) -> tuple[Any, Any]:
+    """An offer that is linked out of their sight is not offered to be linked."""
+    wanted, got = {}, {}
+    for home in company.customers:
+        free = company.ask(offers.linkable, "meena", home)
+        wanted[home] = {i: number for i, number in free.items() if company.sees_offer(name, i)}
+        got[home] = company.ask(offers.linkable, name, home)
+    return wanted, got
+
+
+def alike(verb: Any, *args: Any) -> Oracle:
+    """This function will make the oracle of what everybody reads alike."""
+    return lambda company, name: (company.ask(verb, "meena", *args), company.ask(verb, name, *args))
+
+
+def customer_by_customer(company: Company, name: str) -> tuple[Any, Any]:
+    homes = company.customers
+    return [company.ask(customers.get, "meena", i) for i in homes], [company.ask(customers.get, name, i) for i in homes]
+
+
+def gated(verb: Any, *args: Any) -> Oracle:
+    """This function will make the oracle of what only the org admin reads."""
+    return lambda company, name: refused(lambda: company.ask(verb, name, *args))
+
+
+def open_records(company: Company, name: str) -> tuple[Any, Any]:
+    return gated(users.open_records, company.office.asha.user_id)(company, name)
+
+
+def owners(company: Company, name: str) -> tuple[Any, Any]:
+    """Those whom they may make an owner: everybody who can be one, themselves, or nobody."""
+    every = company.ask(users.owners, "meena")
+    me = company.office.people[name].user_id
+    chosen = every if name in ("kavya", "meena") else {i: label for i, label in every.items() if i == me}
+    return chosen, company.ask(users.owners, name)
+
+
+READS: dict[str, Oracle] = {
+    "pipeline.listing": listing,
+    "pipeline.totals": totals,
+    "pipeline.ids": ids,
+    "pipeline.choices": deal_choices,
+    "pipeline.names": deal_names,
+    "exports.as_csv": export,
+    "opportunities.get": one_by_one(opportunities.get, "deals", Company.sees_deal),
+    "opportunities.history": one_by_one(opportunities.history, "deals", Company.sees_deal),
+    "leads.get": one_by_one(leads.get, "leads", Company.sees_lead),
+    "leads.history": one_by_one(leads.history, "leads", Company.sees_lead),
+    "leads.listing": lead_listing,
+    "leads.choices": lead_choices,
+    "leads.names": lead_names,
+    "leads.duplicates": duplicates,
+    "offers.get": one_by_one(offers.get, "offers", Company.sees_offer),
+    "offers.history": one_by_one(offers.history, "offers", Company.sees_offer),
+    "offers.of_customer": offers_of_customers,
+    "offers.linkable": linkable,
+    "customers.get": customer_by_customer,
+    "customers.choices": alike(customers.choices, "mills"),
+    "customers.listing": alike(customers.listing, "a"),
+    "customers.likely": alike(customers.likely, {"company": "Vel Foods", "email": "desk@1.in"}),
+    "settings.labels_of": alike(settings.labels_of, "region"),
+    "settings.reasons": alike(settings.reasons),
+    "settings.rows": gated(settings.rows, next(iter(LISTS))),
+    "users.engineers": alike(users.engineers),
+    "users.owners": owners,
+    "users.listing": gated(users.listing),
+    "users.open_records": open_records,
+}
+#: They tell what may be done with a record that was read already (the lifecycle's table and DOORS test them).
+RIGHTS = {f"opportunities.{name}" for name in ("moves", "editable", "can_link")} | {"leads.moves", "offers.editable"}
+#: Clauses and people, no rows; used by the reads above.
+PARTS = {"access.person", "access.require", "pipeline.within"}
+WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one"}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_everybody_reads_the_admins_answer_less_what_is_not_theirs(office: Office, seed: int) -> None:
+    """A2, A5, A6, A10, A13-A15, A19, J9: every read function, person by person, in one transaction after another."""
+    with office.database.write() as conn:
+        company = Company(Inside(office, conn), seed)
+    for name in NAMES:
+        with office.database.write() as conn:  # an export writes its row
+            company.office.conn = conn
+            for read, oracle in READS.items():
+                wanted, got = oracle(company, name)
+                assert wanted == got, f"{read} as {name}"
+
+
+def test_every_read_function_has_its_oracle() -> None:
+    """A new one belongs into READS."""
+    found = set()
+    for module in pkgutil.iter_modules(crm_core.__path__):
+        if module.name in ("__main__", "migrations"):
+            continue
+        for name, verb in vars(importlib.import_module(f"crm_core.{module.name}")).items():
+            if inspect.isfunction(verb) and verb.__module__ == f"crm_core.{module.name}" and name[0] != "_":
+                asks = list(inspect.signature(verb).parameters)[:2] == ["conn", "actor"]
+                if asks and not hasattr(verb, "__wrapped__"):
+                    found.add(f"{module.name}.{name}")
+    assert set(READS) | RIGHTS | PARTS == found - WRITES
