@@ -16,7 +16,13 @@ if get_script_run_ctx(suppress_warning=True) is None:
     from pages import _server
 
     _server.refuse_unsafe()
-    app = st.App(SITE, lifespan=_server.lifespan, routes=_server.ROUTES, on_script_error=_server.on_script_error)
+    app = st.App(
+        SITE,
+        lifespan=_server.lifespan,
+        routes=_server.ROUTES,
+        middleware=_server.MIDDLEWARE,
+        on_script_error=_server.on_script_error,
+    )
     if __name__ == "__main__":
         app.run(config={"server.headless": True})
 else:

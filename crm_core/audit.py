@@ -30,6 +30,9 @@ ACTIONS = {
     "list_rename": "renamed it",
     "list_retire": "retired it",
     "list_restore": "restored it",
+    "bind_account": "signed in for the first time",
+    "sign_out": "signed out",
+    "sign_out_everywhere": "signed out everywhere",
     **{t.name: t.said for t in (*lifecycle.TRANSITIONS, *lifecycle.LEAD_TRANSITIONS)},
 }
 

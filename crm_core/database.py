@@ -270,6 +270,7 @@ _UNIQUE = {
     "offer_id": "This offer is linked to another opportunity or belongs to another customer.",
     "number": "This number is in use already.",
     "external_ref": "This row was imported already.",
+    "identity": "You signed in a moment ago; open the page again.",
     "transition": rules.STALE,
 }
 

@@ -11,10 +11,11 @@ import secrets
 import sys
 import threading
 from contextlib import asynccontextmanager
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import streamlit as st
 from itsdangerous import BadSignature, URLSafeSerializer
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -22,9 +23,9 @@ from starlette.routing import Route
 from crm_core import access, demo, logs, preferences, users
 from crm_core.database import EMBEDDED, Database, open_database
 from crm_core.errors import Refusal, Unavailable
+from pages import _gate, _provider
 
 COOKIE = "crm_trial_person"
-LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 _signer = URLSafeSerializer(secrets.token_hex(32), salt="trial sign-in")
 _opening = threading.Lock()
 _open: dict[str, Database] = {}
@@ -43,12 +44,11 @@ def url() -> str:
 
 
 def refuse_unsafe() -> None:
-    """This function will end the process with a sentence where nobody could sign in safely."""
-    if not url().startswith("sqlite"):
-        sys.exit(
-            "This app does not serve PostgreSQL yet: no sign-in is configured, and the trial sign-in exists only "
-            "on a SQLite trial database. Unset CRM_DATABASE_URL to start the trial."
-        )
+    """This function will read the secrets and end the process with a sentence where it would not be safe to serve."""
+    why = _provider.load() or _provider.unsafe(url())
+    logs.everything()
+    if why:
+        sys.exit(why)
 
 
 def database() -> Database:
@@ -78,23 +78,16 @@ def signed_in(cookie: str | None) -> int | None:
 
 
 def trial_allowed(host: str) -> bool:
-    """This function will tell whether the trial sign-in exists: a trial database, reached on loopback."""
+    """This function will tell whether the trial sign-in exists: none other, a trial database, reached on loopback."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    if name not in LOOPBACK:
+    if _provider.configured() or name not in _provider.LOOPBACK:
         return False
     with database().read() as conn:
         return preferences.is_trial(conn)
 
 
-def _safe(path: str) -> str:
-    ok = path[:1] == "/" and path[1:2] not in ("/", "\\") and "\\" not in path and len(path) <= 4000
-    return path if ok and all(ord(c) >= 32 for c in path) else "/"
-
-
 def _local(request: Request) -> bool:
-    client = request.client.host if request.client else ""
-    forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    return client in LOOPBACK and not forwarded and trial_allowed(request.headers.get("host", ""))
+    return _gate.local(request.scope) and trial_allowed(request.headers.get("host", ""))
 
 
 def _sign_in(request: Request) -> Response:
@@ -102,10 +95,8 @@ def _sign_in(request: Request) -> Response:
         return JSONResponse({"detail": "The trial sign-in exists only on a trial database on this machine."}, 403)
     person = request.query_params.get("person", "")
     if not person.isdecimal():
-        came_from = urlsplit(request.headers.get("referer", ""))
-        path = "/" if came_from.path.startswith("/trial/") else came_from.path
-        return HTMLResponse(_people(_safe(f"{path or '/'}?{came_from.query}")))
-    answer = RedirectResponse(_safe(request.query_params.get("next", "/")), 303)
+        return HTMLResponse(_people(_gate.came_from(request.headers)))
+    answer = RedirectResponse(_gate.safe_page(request.query_params.get("next", "/")), 303)
     answer.set_cookie(COOKIE, _signer.dumps(int(person)), httponly=True, samesite="lax")
     return answer
 
@@ -132,6 +123,10 @@ def _sign_out(_request: Request) -> Response:
 
 
 def _health(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _ready(_request: Request) -> Response:
     try:
         with database().read() as conn:
             preferences.stored(conn, "rules")
@@ -140,7 +135,13 @@ def _health(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-ROUTES = [Route("/trial/sign-in", _sign_in), Route("/trial/sign-out", _sign_out), Route("/healthz", _health)]
+ROUTES = [
+    Route("/trial/sign-in", _sign_in),
+    Route("/trial/sign-out", _sign_out),
+    Route("/healthz", _health),
+    Route("/readyz", _ready),
+]
+MIDDLEWARE = [Middleware(_gate.Gate)]
 
 
 @asynccontextmanager
@@ -150,6 +151,7 @@ async def lifespan(_app: object):
     import pandas  # noqa: F401
     import streamlit.elements.vega_charts  # noqa: F401
 
+    logs.everything()
     # a search text in a URL belongs in no log; the proxy in front may count requests
     logging.getLogger("uvicorn.access").disabled = True
     # `on_script_error` logs a fault, once
@@ -164,7 +166,7 @@ async def lifespan(_app: object):
 
 
 def on_script_error(error: Exception) -> bool:
-    """This function will log an unexpected error whole and show the person one line with a reference."""
+    """This function will log an unexpected error, without its values, and show the person one line with a reference."""
     if isinstance(error, Refusal):
         for sentence in error.messages:
             st.error(plain(sentence))

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
-from crm_core import access, audit, lifecycle, money, periods, preferences
+from crm_core import access, audit, lifecycle, money, periods, preferences, sign_ins
 from crm_core.access import Actor, Person
 from crm_core.errors import NotAllowed, NotFound, Refusal
-from pages import _server
+from pages import _provider, _server
 from pages._server import plain
 
 RECORDS = ("customer", "lead", "opportunity", "offer")
@@ -58,12 +58,14 @@ def enter(page: str) -> Visitor:
         visitor = known()
     except Refusal as why:
         refused(why)
+        if isinstance(why, NotAllowed):
+            _sign_in()
         st.stop()
     if visitor is None:
         _sign_in()
     with st.sidebar:
         st.markdown(f"**{plain(visitor.person.name)}**  \n{access.ROLE_LABELS[visitor.person.role]}")
-        st.html('<a href="/trial/sign-out" target="_self">Trial: change person</a>')
+        _ways_out(visitor)
     _opened(page)
     if said := st.session_state.pop("said", None):
         st.toast(plain(said), duration="long")
@@ -73,12 +75,18 @@ def enter(page: str) -> Visitor:
 def known() -> Visitor | None:
     """This function will tell who is signed in, as the database knows them now, or None.
 
-    Raises Unavailable while the database does not answer.
+    Raises Unavailable while the database does not answer, NotAllowed where an account may not enter.
     """
-    user_id = _server.signed_in(st.context.cookies.get(_server.COOKIE))
-    if user_id is None or not _server.trial_allowed(st.context.headers.get("host", "")):
-        return None
-    actor = Actor(user_id, secrets.token_hex(8))
+    request_id = secrets.token_hex(8)
+    if _provider.configured():
+        actor = _provider.actor(_server.database(), st.user, request_id)
+        if actor is None:
+            return None
+    else:
+        user_id = _server.signed_in(st.context.cookies.get(_server.COOKIE))
+        if user_id is None or not _server.trial_allowed(st.context.headers.get("host", "")):
+            return None
+        actor = Actor(user_id, request_id)
     with _server.database().read() as conn:
         try:
             return Visitor(actor, access.person(conn, actor), preferences.currency(conn))
@@ -101,12 +109,30 @@ def forget_seen() -> None:
 
 def _sign_in() -> NoReturn:
     st.title("Sign in")
-    if _server.trial_allowed(st.context.headers.get("host", "")):
+    for name, label in _provider.providers().items():
+        if st.button(label, type="primary", key=f"sign-in-{name}"):
+            st.login(name)
+    if not _provider.configured() and _server.trial_allowed(st.context.headers.get("host", "")):
         st.warning("This is a trial database: anybody on this machine may look at it as any of its people.")
         st.html('<a href="/trial/sign-in" target="_self">Choose a person</a>')
-    else:
+    elif not _provider.configured():
         st.error("No sign-in is configured here; the trial sign-in exists only on a trial database on this machine.")
     st.stop()
+
+
+def _ways_out(visitor: Visitor) -> None:
+    if not _provider.configured():
+        st.html('<a href="/trial/sign-out" target="_self">Trial: change person</a>')
+        return
+    here = st.button("Sign out", type="tertiary")
+    everywhere = st.button("Sign out everywhere", type="tertiary", help="In all your browsers, also forgotten ones")
+    if here:
+        _provider.sign_out(_server.database(), st.user, visitor.actor.request_id)
+    if everywhere:
+        _server.database().submit(sign_ins.sign_out_everywhere, visitor.actor)
+    if here or everywhere:
+        st.logout()
+        st.stop()
 
 
 def params() -> dict[str, list[str]]:

@@ -41,12 +41,16 @@ def install(interpreter: Path) -> None:
 
 
 def install_programs() -> None:
-    """This function will install the browser and the database server, where they are missing and we may."""
+    """This function will install the browser, the database server and the proxy, where they are missing and we may."""
     missing = []
     if not shutil.which("chromium"):
         missing.append("chromium")
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         missing.append("postgresql")
+    if not shutil.which("openssl"):
+        missing.append("openssl")
+    if not shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin"):
+        missing.append("nginx")
     if missing and os.geteuid() == 0:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "update", "-qq"], quiet)

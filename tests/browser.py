@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -29,29 +30,73 @@ WAIT = 20_000
 expect.set_options(timeout=WAIT)
 
 
-@contextmanager
-def serving(url: str, log: Path) -> Iterator[str]:
-    """This function will start the app on a database, its output in a file, and give its address."""
+def free_port() -> int:
+    """This function will name a port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serving(url: str, log: Path, port: int = 0, **env: str) -> Iterator[str]:
+    """This function will start the app on a database, its output in a file, and give its address."""
+    port = port or free_port()
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"CRM_DATABASE_URL": url}, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env=os.environ | {"CRM_DATABASE_URL": url, **env},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     address = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"{address}/healthz", timeout=2)
-            break
-        except OSError:
-            time.sleep(0.25)
+    answers(f"{address}/healthz")
     try:
         yield address
     finally:
         server.terminate()
         server.wait(10)
+
+
+def answers(address: str) -> None:
+    """This function will wait until something answers at an address."""
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(address, timeout=2)
+            break
+        except OSError:
+            time.sleep(0.25)
+
+
+@contextmanager
+def providing(log: Path) -> Iterator[str]:
+    """This function will start a sign-in provider on this machine and give its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)]
+    with log.open("wb") as output:
+        provider = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        answers(f"http://127.0.0.1:{port}/jwks")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        provider.terminate()
+        provider.wait(10)
+
+
+def sign_in_file(folder: Path, address: str, provider: str) -> Path:
+    """This function will write the secrets with which an app at an address signs in by a provider."""
+    file = folder / "secrets.toml"
+    file.write_text(
+        f"""[auth]
+redirect_uri = "{address}/oauth2callback"
+cookie_secret = "{secrets.token_hex(32)}"
+client_id = "crm"
+client_secret = "{secrets.token_hex(8)}"
+server_metadata_url = "{provider}/.well-known/openid-configuration"
+"""
+    )
+    return file
 
 
 @pytest.fixture(scope="session")
