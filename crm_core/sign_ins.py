@@ -93,6 +93,7 @@ def bind(
     )
     if conn.execute(bound).first() is not None:
         raise NotAllowed(BOUND)
+    access.person(conn, found)  # whoever binds an account is named to the database first
     names = {"issuer": account.issuer, "subject": account.subject}
     conn.execute(insert(identity).values(user_id=found.user_id, bound_at=clock.now(conn), **names))
     _record(conn, found, "bind_account", names)
@@ -110,6 +111,7 @@ def sign_out(conn: Connection, claims: Mapping[str, Any], *, longest: timedelta,
         return
     if asking is None:
         return
+    access.person(conn, asking)
     token = _account(conn, claims, longest, [claims["iss"]]).token
     ended = {"token": token, "by_id": asking.user_id, "command": "sign_ins.sign_out", "at": clock.now(conn)}
     conn.execute(insert(submit).values(ended))
