@@ -87,13 +87,13 @@ def bind(
     """
     account = _account(conn, claims, longest, trusted_issuers)
     found = access.actor_by_email(conn, account.email, request_id)
+    access.person(conn, found)  # PostgreSQL lets people bind themselves only
     bound = select(identity.c.user_id).where(
         (identity.c.user_id == found.user_id)
         | ((identity.c.issuer == account.issuer) & (identity.c.subject == account.subject))
     )
     if conn.execute(bound).first() is not None:
         raise NotAllowed(BOUND)
-    access.person(conn, found)  # whoever binds an account is named to the database first
     names = {"issuer": account.issuer, "subject": account.subject}
     conn.execute(insert(identity).values(user_id=found.user_id, bound_at=clock.now(conn), **names))
     _record(conn, found, "bind_account", names)

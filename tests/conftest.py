@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import URL, make_url
@@ -41,6 +42,11 @@ PEOPLE = (
     ("devi", "viewer"),
 )
 EXPECTED_SKIP = "real data"
+# how quick a machine is says nothing of what the code does
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 class Office:
