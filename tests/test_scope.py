@@ -16,11 +16,24 @@ import pytest
 from sqlalchemy import Connection
 
 import crm_core
-from crm_core import customers, exports, leads, offers, opportunities, periods, pipeline, settings, users
+from crm_core import (
+    access,
+    customers,
+    denials,
+    exports,
+    leads,
+    offers,
+    opportunities,
+    periods,
+    pipeline,
+    settings,
+    trail,
+    users,
+)
 from crm_core.access import Actor
 from crm_core.errors import NotAllowed, NotFound
 from crm_core.schema import LISTS
-from crm_core.slices import DIMENSIONS, LeadSlice, Slice
+from crm_core.slices import DIMENSIONS, AuditSlice, DenialSlice, LeadSlice, Slice
 from tests.conftest import WAY, Office
 
 SEES_ALL = {"kavya", "meena", "devi"}
@@ -329,6 +342,27 @@ def gated(verb: Any, *args: Any) -> Oracle:
     return lambda company, name: refused(lambda: company.ask(verb, name, *args))
 
 
+def audited(verb: Any, *args: Any) -> Oracle:
+    """This function will make the oracle of what only those who read the audit read: all of it, or none."""
+
+    def read(company: Company, name: str) -> Any:
+        found = company.office.ask(verb, company.office.people[name], *args)
+        return list(found) if inspect.isgenerator(found) else found
+
+    def oracle(company: Company, name: str) -> tuple[Any, Any]:
+        if name == "kavya":
+            return read(company, "meena"), read(company, name)
+        return refused(lambda: read(company, name))
+
+    return oracle
+
+
+def explained(company: Company, name: str) -> tuple[Any, Any]:
+    """Who sees a record, deal by deal."""
+    told = [audited(access.explain, "opportunity", made)(company, name) for made in company.deals]
+    return [wanted for wanted, _ in told], [got for _, got in told]
+
+
 def open_records(company: Company, name: str) -> tuple[Any, Any]:
     return gated(users.open_records, company.office.asha.user_id)(company, name)
 
@@ -371,12 +405,21 @@ READS: dict[str, Oracle] = {
     "users.owners": owners,
     "users.listing": gated(users.listing),
     "users.open_records": open_records,
+    "access.explain": explained,
+    "trail.listing": audited(trail.listing, AuditSlice(kind=("opportunity",)), 2),
+    "trail.everything": audited(trail.everything, AuditSlice(kind=("lead", "offer")), 7),
+    "trail.titles": audited(trail.titles, ()),
+    "trail.choices": audited(trail.choices, "person"),
+    "trail.names": audited(trail.names, AuditSlice(kind=("opportunity",), record=("1", "2", "999999"))),
+    "denials.listing": audited(denials.listing, DenialSlice()),
+    "exports.audit_as_csv": audited(exports.audit_as_csv, AuditSlice(kind=("lead",))),
 }
 #: They tell what may be done with a record that was read already (the lifecycle's table and DOORS test them).
 RIGHTS = {f"opportunities.{name}" for name in ("moves", "editable", "can_link")} | {"leads.moves", "offers.editable"}
 #: Clauses and people, no rows; used by the reads above.
 PARTS = {"access.person", "access.require", "pipeline.within"}
-WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one"}
+WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one", "denials.record"}
+WRITES |= {"sign_ins.sign_out_everywhere"}
 
 
 @pytest.mark.parametrize("seed", [1, 2])
