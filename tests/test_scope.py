@@ -16,11 +16,23 @@ import pytest
 from sqlalchemy import Connection
 
 import crm_core
-from crm_core import customers, exports, leads, offers, opportunities, periods, pipeline, settings, users
+from crm_core import (
+    customers,
+    denials,
+    exports,
+    leads,
+    offers,
+    opportunities,
+    periods,
+    pipeline,
+    settings,
+    trail,
+    users,
+)
 from crm_core.access import Actor
 from crm_core.errors import NotAllowed, NotFound
 from crm_core.schema import LISTS
-from crm_core.slices import DIMENSIONS, LeadSlice, Slice
+from crm_core.slices import DIMENSIONS, AuditSlice, DenialSlice, LeadSlice, Slice
 from tests.conftest import WAY, Office
 
 SEES_ALL = {"kavya", "meena", "devi"}
@@ -329,6 +341,26 @@ def gated(verb: Any, *args: Any) -> Oracle:
     return lambda company, name: refused(lambda: company.ask(verb, name, *args))
 
 
+def audited(verb: Any, *args: Any) -> Oracle:
+    """This function will make the oracle of what those read who may read the audit: all of it, at once."""
+
+    def oracle(company: Company, name: str) -> tuple[Any, Any]:
+        ask, people = company.office.ask, company.office.people
+        if name != "kavya":
+            return refused(lambda: ask(verb, people[name], *args))
+        return ask(verb, people["meena"], *args), ask(verb, people[name], *args)
+
+    return oracle
+
+
+def whole_trail(conn: Connection, actor: Actor) -> list[Any]:
+    return list(trail.everything(conn, actor, AuditSlice(), 50))
+
+
+def titles(conn: Connection, actor: Actor) -> dict[tuple[str, str], str]:
+    return trail.titles(conn, actor, [entry for some in whole_trail(conn, actor) for entry in some])
+
+
 def open_records(company: Company, name: str) -> tuple[Any, Any]:
     return gated(users.open_records, company.office.asha.user_id)(company, name)
 
@@ -371,12 +403,21 @@ READS: dict[str, Oracle] = {
     "users.owners": owners,
     "users.listing": gated(users.listing),
     "users.open_records": open_records,
+    "trail.listing": audited(trail.listing, AuditSlice(), 2),
+    "trail.everything": audited(whole_trail),
+    "trail.titles": audited(titles),
+    "trail.choices": audited(trail.choices, "person"),
+    "trail.names": audited(trail.names, AuditSlice(kind="opportunity", record="1", person="1")),
+    "exports.audit_as_csv": audited(exports.audit_as_csv, AuditSlice(kind="opportunity")),
+    "denials.listing": audited(denials.listing, DenialSlice()),
 }
 #: They tell what may be done with a record that was read already (the lifecycle's table and DOORS test them).
 RIGHTS = {f"opportunities.{name}" for name in ("moves", "editable", "can_link")} | {"leads.moves", "offers.editable"}
+RIGHTS |= {"access.explain"}  # compared with the scope itself in test_access.py
 #: Clauses and people, no rows; used by the reads above.
 PARTS = {"access.person", "access.require", "pipeline.within"}
-WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one"}
+WRITES = {"audit.write", "denials.record", "opportunities.insert_one", "customers.insert_one"}
+WRITES |= {"sign_ins.sign_out_everywhere"}
 
 
 @pytest.mark.parametrize("seed", [1, 2])
