@@ -12,6 +12,9 @@ from crm_core import walls
 from crm_core.database import Database
 from crm_core.errors import Invalid, NotAllowed
 
+_ADDRESS = (
+    "CRM_DATABASE_URL must be the app's address: postgresql://role:password@host/database."  # pragma: allowlist secret
+)
 _HARMLESS = "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION"
 _KNOWN = (
     "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR pg_has_role(oid, (SELECT relowner FROM pg_class "
@@ -49,9 +52,9 @@ def _address(database: Database, app_url: str) -> URL:
     try:
         app = make_url(app_url)
     except exc.ArgumentError:
-        raise Invalid("CRM_DATABASE_URL must be the app's address: postgresql://role:password@host/database.") from None
+        raise Invalid(_ADDRESS) from None
     if app.get_backend_name() != "postgresql" or not app.username or not app.password:
-        raise Invalid("CRM_DATABASE_URL must be the app's address: postgresql://role:password@host/database.")
+        raise Invalid(_ADDRESS)
     if app.username in (database.engine.url.username, walls.GROUP):
         raise Invalid("CRM_DATABASE_URL must name a role of the app's own, neither the owner nor crm_app.")
     return app
