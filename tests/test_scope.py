@@ -17,10 +17,7 @@ from sqlalchemy import Connection
 
 import crm_core
 from crm_core import (
-<<<<<<< HEAD
     access,
-=======
->>>>>>> audit
     customers,
     denials,
     exports,
@@ -346,7 +343,6 @@ def gated(verb: Any, *args: Any) -> Oracle:
 
 
 def audited(verb: Any, *args: Any) -> Oracle:
-<<<<<<< HEAD
     """This function will make the oracle of what only those who read the audit read: all of it, or none."""
 
     def read(company: Company, name: str) -> Any:
@@ -357,32 +353,14 @@ def audited(verb: Any, *args: Any) -> Oracle:
         if name == "kavya":
             return read(company, "meena"), read(company, name)
         return refused(lambda: read(company, name))
-=======
-    """This function will make the oracle of what those read who may read the audit: all of it, at once."""
-
-    def oracle(company: Company, name: str) -> tuple[Any, Any]:
-        ask, people = company.office.ask, company.office.people
-        if name != "kavya":
-            return refused(lambda: ask(verb, people[name], *args))
-        return ask(verb, people["meena"], *args), ask(verb, people[name], *args)
->>>>>>> audit
 
     return oracle
 
 
-<<<<<<< HEAD
 def explained(company: Company, name: str) -> tuple[Any, Any]:
     """Who sees a record, deal by deal."""
     told = [audited(access.explain, "opportunity", made)(company, name) for made in company.deals]
     return [wanted for wanted, _ in told], [got for _, got in told]
-=======
-def whole_trail(conn: Connection, actor: Actor) -> list[Any]:
-    return list(trail.everything(conn, actor, AuditSlice(), 50))
-
-
-def titles(conn: Connection, actor: Actor) -> dict[tuple[str, str], str]:
-    return trail.titles(conn, actor, [entry for some in whole_trail(conn, actor) for entry in some])
->>>>>>> audit
 
 
 def open_records(company: Company, name: str) -> tuple[Any, Any]:
@@ -427,7 +405,6 @@ READS: dict[str, Oracle] = {
     "users.owners": owners,
     "users.listing": gated(users.listing),
     "users.open_records": open_records,
-<<<<<<< HEAD
     "access.explain": explained,
     "trail.listing": audited(trail.listing, AuditSlice(kind=("opportunity",)), 2),
     "trail.everything": audited(trail.everything, AuditSlice(kind=("lead", "offer")), 7),
@@ -436,26 +413,12 @@ READS: dict[str, Oracle] = {
     "trail.names": audited(trail.names, AuditSlice(kind=("opportunity",), record=("1", "2", "999999"))),
     "denials.listing": audited(denials.listing, DenialSlice()),
     "exports.audit_as_csv": audited(exports.audit_as_csv, AuditSlice(kind=("lead",))),
-=======
-    "trail.listing": audited(trail.listing, AuditSlice(), 2),
-    "trail.everything": audited(whole_trail),
-    "trail.titles": audited(titles),
-    "trail.choices": audited(trail.choices, "person"),
-    "trail.names": audited(trail.names, AuditSlice(kind="opportunity", record="1", person="1")),
-    "exports.audit_as_csv": audited(exports.audit_as_csv, AuditSlice(kind="opportunity")),
-    "denials.listing": audited(denials.listing, DenialSlice()),
->>>>>>> audit
 }
 #: They tell what may be done with a record that was read already (the lifecycle's table and DOORS test them).
 RIGHTS = {f"opportunities.{name}" for name in ("moves", "editable", "can_link")} | {"leads.moves", "offers.editable"}
-RIGHTS |= {"access.explain"}  # compared with the scope itself in test_access.py
 #: Clauses and people, no rows; used by the reads above.
 PARTS = {"access.person", "access.require", "pipeline.within"}
-<<<<<<< HEAD
 WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one", "denials.record"}
-=======
-WRITES = {"audit.write", "denials.record", "opportunities.insert_one", "customers.insert_one"}
->>>>>>> audit
 WRITES |= {"sign_ins.sign_out_everywhere"}
 
 
