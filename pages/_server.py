@@ -122,6 +122,11 @@ def _sign_out(_request: Request) -> Response:
     return answer
 
 
+def _dashboard(request: Request) -> Response:
+    """Its address is "/"; Streamlit itself writes the other one after a move inside the app, and does not know it."""
+    return RedirectResponse(f"/?{request.url.query}" if request.url.query else "/", 307)
+
+
 def _health(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
@@ -138,6 +143,7 @@ def _ready(_request: Request) -> Response:
 ROUTES = [
     Route("/trial/sign-in", _sign_in),
     Route("/trial/sign-out", _sign_out),
+    Route("/dashboard", _dashboard),
     Route("/healthz", _health),
     Route("/readyz", _ready),
 ]

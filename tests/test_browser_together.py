@@ -193,3 +193,12 @@ def test_the_menu_of_an_application_engineer_has_no_empty_pages(company, page: P
         expect(page.get_by_role("link", name=name, exact=True)).to_have_count(0)
     visit(page, address, "/settings")
     expect(page.get_by_text("Only an org admin can change the configured lists.")).to_be_visible()
+
+
+def test_the_dashboard_is_found_under_both_its_addresses(company, page: Page) -> None:
+    """After a move inside the app the address is /dashboard; a reload or a link of it shows the same."""
+    address, database = company
+    visit(page, address, "/dashboard?region=coimbatore", manager(database).user_id)
+    expect(page.get_by_text("Region: Coimbatore")).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    assert page.evaluate("location.search") == "?region=coimbatore"
