@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from crm_core import access, demo, logs, preferences, users
+from crm_core import access, demo, logs, preferences, users, walls
 from crm_core.database import EMBEDDED, Database, open_database
 from crm_core.errors import Refusal, Unavailable
 from pages import _gate, _provider
@@ -54,13 +54,21 @@ def refuse_unsafe() -> None:
 def database() -> Database:
     """This function will give the open database, opening it (and filling a new embedded one) once.
 
-    Raises Unavailable as long as it cannot be opened; the next call tries again.
+    Raises Unavailable as long as it cannot be opened, or would pass PostgreSQL's row security; the
+    next call tries again.
     """
     with _opening:
         if url() not in _open:
             opened = open_database(url())
             with opened.read() as conn:
                 empty = not users.people(conn)
+                bypassed = walls.bypassed(conn)
+            if bypassed:
+                opened.dispose()
+                raise Unavailable(
+                    "This app must not sign in to PostgreSQL as the owner or a superuser: row security would not bind "
+                    "it. Name the role that “python -m crm_core init --postgres” makes in CRM_DATABASE_URL."
+                )
             if empty and url() == EMBEDDED:
                 log.warning("Filling the trial database with its demo company; this takes some seconds …")
                 demo.fill(opened)

@@ -20,9 +20,10 @@ from sqlalchemy.exc import DBAPIError
 from crm_core import __main__ as command_line
 from crm_core import access, offers, opportunities, pipeline, roles, users, walls
 from crm_core.database import Database, open_database
-from crm_core.errors import Conflict, Invalid, NotAllowed, Refusal
+from crm_core.errors import Conflict, Invalid, NotAllowed, Refusal, Unavailable
 from crm_core.schema import LISTS, lead, metadata, offer, opportunity
 from crm_core.slices import Slice
+from pages import _server
 from tests.conftest import Office, furnish
 
 pytestmark = pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
@@ -172,6 +173,17 @@ def test_the_app_is_bound_by_row_security_and_the_owner_is_not(busy: Office) -> 
     name = busy.database.engine.url.username
     mighty = "rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolreplication"
     assert [(False,)] == busy.sql(f"SELECT {mighty} FROM pg_roles WHERE rolname = '{name}'")
+
+
+def test_the_app_does_not_serve_what_it_reads_as_the_owner(busy: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A20: the owner stands before the walls, so the app says what to name instead."""
+    for opened in (busy.owner, busy.database):
+        monkeypatch.setenv("CRM_DATABASE_URL", opened.engine.url.render_as_string(hide_password=False))
+        if opened is busy.owner:
+            with pytest.raises(Unavailable, match="must not sign in to PostgreSQL as the owner"):
+                _server.database()
+        else:
+            _server.database().dispose()
 
 
 # Writing
