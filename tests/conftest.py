@@ -42,6 +42,7 @@ PEOPLE = (
     ("devi", "viewer"),
 )
 EXPECTED_SKIP = "real data"
+LONGEST = ("test_imports", "test_faults", "test_postgresql")
 # how quick a machine is says nothing of what the code does
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -277,6 +278,12 @@ def owning(addresses: tuple[str, str]) -> Iterator[Database]:
 def office(database: Database, owning: Database) -> Office:
     """The company: its database and its people."""
     return Office(database, owning)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """This function will put the files that take longest first, so that no worker waits for the last of them."""
+    slow = {item.path for item in items if "page" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path.stem not in LONGEST, item.path not in slow))
 
 
 @pytest.hookimpl(hookwrapper=True)

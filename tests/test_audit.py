@@ -147,7 +147,7 @@ def test_a_command_is_on_record_in_its_own_transaction_and_a_failed_one_is_not(o
         assert before == everything(office), name
 
 
-def test_a_change_that_cannot_be_recorded_does_not_happen(office: Office, owner: Database) -> None:
+def test_a_change_that_cannot_be_recorded_does_not_happen(office: Office, owning: Database) -> None:
     """H3, C12: the database refuses the audit row."""
     ready = {name: (office.people[who], made_ready(office)) for name, (who, made_ready) in WAYS.items()}
     refuse = "CREATE TRIGGER no_ink BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no ink'); END"
@@ -157,7 +157,7 @@ def test_a_change_that_cannot_be_recorded_does_not_happen(office: Office, owner:
             "RAISE EXCEPTION 'no ink' USING ERRCODE = '23514'; END $$; "
             "CREATE TRIGGER no_ink BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION no_ink()"
         )
-    past_the_rules(owner, refuse, keep=True)
+    past_the_rules(owning, refuse, keep=True)
     before = everything(office)
     for name, (actor, args) in ready.items():
         with pytest.raises(Conflict):
@@ -458,9 +458,9 @@ def test_no_sentence_of_a_refusal_holds_a_value() -> None:
     assert [] == found
 
 
-def test_a_refusal_that_cannot_be_kept_is_still_the_refusal(office: Office, owner: Database) -> None:
+def test_a_refusal_that_cannot_be_kept_is_still_the_refusal(office: Office, owning: Database) -> None:
     """H5: the person hears why, not that the log is broken."""
-    past_the_rules(owner, "ALTER TABLE denial RENAME TO no_denial")
+    past_the_rules(owning, "ALTER TABLE denial RENAME TO no_denial")
     with pytest.raises(NotAllowed, match=re.escape(access.DENIALS["settings.change"])):
         office.do(settings.add, office.asha, "region", "Salem")
     assert 1 == office.ask(pipeline.totals, office.kavya, Slice()).shape[0]

@@ -158,6 +158,7 @@ def test_signing_out_everywhere_reaches_the_tab_that_is_open_in_another_browser(
     page.wait_for_url("**/oauth2/end_session?**")
     other.get_by_role("link", name="Customers").first.click()
     expect(other.get_by_text("You signed out; sign in again.")).to_be_visible()
+    other.wait_for_timeout(1100)  # a provider tells the time of a sign-in in whole seconds
     at_the_provider(other)
     other.locator("input[name=sub]").fill(subject)
     other.get_by_role("button", name="Authorize", exact=True).click()

@@ -196,14 +196,16 @@ def test_a_fault_is_one_json_line_with_the_reference_and_no_personal_value(
     address, database = company
     admin = person(database, "org_admin")
     visit(page, address, "/opportunities?q=Meenakshi+Selvam", admin)
-    with database.write() as conn:
+    owning = open_database(database.engine.url.render_as_string(), owner=True)
+    with owning.write() as conn:
         conn.exec_driver_sql("ALTER TABLE setting RENAME TO gone")
     try:
         visit(page, address, "/customers?q=Meenakshi+Selvam", admin)
         said = page.get_by_text("it is logged under reference").first.inner_text()
     finally:
-        with database.write() as conn:
+        with owning.write() as conn:
             conn.exec_driver_sql("ALTER TABLE gone RENAME TO setting")
+        owning.dispose()
     reference = re.search(r"reference (\w{8})", said)
     assert reference
     lines = [json.loads(line) for line in server_log.read_text().splitlines()]
