@@ -156,6 +156,15 @@ def page(context: BrowserContext) -> Iterator[Page]:
     made.close()
 
 
+@pytest.fixture
+def other(chromium: Browser) -> Iterator[Page]:
+    """A tab of another browser: a second person's, or the same person's elsewhere."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(WAIT)
+    yield context.new_page()
+    context.close()
+
+
 def visit(page: Page, address: str, path: str, person: int | None = None) -> None:
     """This function will open a page of the app, as a person if one is given, and wait until it is drawn."""
     if person:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from crm_core import access, users
 from crm_core.database import Database, open_database
-from tests.browser import WAIT, free_port, heading, idle, providing, serving, sign_in_file, visit
+from tests.browser import free_port, heading, idle, providing, serving, sign_in_file, visit
 
 SIGN_IN = "Sign in"
 
@@ -59,15 +59,6 @@ def firm(demo_file: Path, server_log: Path, tmp_path_factory: pytest.TempPathFac
         with serving(url, server_log, port, CRM_SECRETS=str(file)) as address:
             yield Firm(address, provider, database, server_log)
     database.dispose()
-
-
-@pytest.fixture
-def other(chromium: Browser) -> Iterator[Page]:
-    """Another browser of the same person."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(WAIT)
-    yield context.new_page()
-    context.close()
 
 
 def at_the_provider(page: Page) -> None:

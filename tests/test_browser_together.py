@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from crm_core import customers, leads, offers, opportunities, pipeline, users
 from crm_core.access import Actor
 from crm_core.database import Database
 from crm_core.slices import LeadSlice, Slice
-from tests.browser import WAIT, choose, idle, person, type_into, visit
-
-
-@pytest.fixture
-def other(chromium: Browser) -> Iterator[Page]:
-    """A second person's browser."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(WAIT)
-    yield context.new_page()
-    context.close()
+from tests.browser import choose, idle, person, type_into, visit
 
 
 def manager(database: Database) -> Actor:
