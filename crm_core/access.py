@@ -22,6 +22,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    not_,
     or_,
     select,
     true,
@@ -29,9 +30,11 @@ from sqlalchemy import (
 
 from crm_core import fields, records, sql
 from crm_core.errors import NotAllowed
-from crm_core.schema import app_user, lead, offer, opportunity
+from crm_core.schema import app_user, lead, offer, opportunity, saved_view, target
 
-SALES = frozenset({"opportunity.create", "opportunity.move", "lead.create", "lead.change", "offer.create"})
+SALES = frozenset(
+    {"opportunity.create", "opportunity.move", "lead.create", "lead.change", "offer.create", "view.share"}
+)
 
 GRANTS: dict[str, frozenset[str]] = {
     "sales_engineer": SALES
@@ -42,12 +45,12 @@ GRANTS: dict[str, frozenset[str]] = {
     | {"opportunity.see_all", "opportunity.see_named", "opportunity.change_all", "opportunity.be_owner"}
     | {"opportunity.reopen", "opportunity.reassign", "opportunity.change_closed"}
     | {"lead.see_all", "lead.change_all", "customer.create", "customer.change", "customer.retire"}
-    | {"export", "audit.read"},
+    | {"export", "audit.read", "targets.change"},
     "org_admin": SALES
     | {"opportunity.see_all", "opportunity.see_named", "opportunity.change_all", "opportunity.be_owner"}
     | {"opportunity.reopen", "opportunity.reassign", "opportunity.change_closed"}
     | {"lead.see_all", "lead.change_all", "customer.create", "customer.change", "customer.retire"}
-    | {"export", "audit.read", "settings.change", "users.change", "import"},
+    | {"export", "audit.read", "targets.change", "settings.change", "users.change", "import"},
     "viewer": frozenset({"opportunity.see_all", "lead.see_all"}),
 }
 
@@ -76,6 +79,8 @@ DENIALS = {
     "customer.retire": "Only a manager or an org admin can deactivate or merge customers.",
     "offer.create": "You may not create offers.",
     "settings.change": "Only an org admin can change the configured lists.",
+    "targets.change": "Only a manager or an org admin can set targets and stage limits.",
+    "view.share": "You may not share views with the team.",
     "users.change": "Only an org admin can change users.",
     "import": "Only an org admin can import or name past dates.",
     "export": "You may not export.",
@@ -231,6 +236,22 @@ def offers_visible_to(asking: Asker) -> ColumnElement[bool]:
             exists().where(near.c.customer_id == offer.c.customer_id, visible_to(asking, near)),
         ),
     )
+
+
+def targets_visible_to(asking: Asker) -> ColumnElement[bool]:
+    """This function will give the clause of the targets a person may see: all with all opportunities, else their own."""
+    own = and_(target.c.kind == "owner", target.c.about == cast(asking.id, Text), asking.can("opportunity.see_own"))
+    return or_(asking.can("opportunity.see_all"), own)
+
+
+def views_visible_to(asking: Asker) -> ColumnElement[bool]:
+    """This function will give the clause of the saved views a person may see: their own, and the team's."""
+    return or_(saved_view.c.owner_id == asking.id, saved_view.c.shared)
+
+
+def views_changeable_by(asking: Asker) -> ColumnElement[bool]:
+    """This function will give the clause of the saved views a person may write: their own, shared only if they may."""
+    return and_(saved_view.c.owner_id == asking.id, or_(not_(saved_view.c.shared), asking.can("view.share")))
 
 
 def changeable_by(asking: Asker, record: Table = opportunity) -> ColumnElement[bool]:

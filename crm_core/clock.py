@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from crm_core import periods
 
@@ -23,3 +24,8 @@ def now(conn: Connection) -> datetime:
 def today(conn: Connection) -> date:
     """This function will give the transaction's day in India."""
     return periods.in_india(now(conn)).date()
+
+
+def stamp(conn: Connection, table: Table) -> dict[str, Any]:
+    """This function will give what a change writes beside its values, in tables that keep when they changed."""
+    return {"changed_at": now(conn)} if "changed_at" in table.c else {}

@@ -63,7 +63,7 @@ def guarded(conn: Connection, table: Table, old: Record, seen: int | None, value
     changed = conn.execute(
         update(table)
         .where(key == old._mapping[key.key], table.c.version == old.version)
-        .values(version=old.version + 1, **values)
+        .values(version=old.version + 1, **clock.stamp(conn, table), **values)
     )
     if changed.rowcount != 1:
         raise Conflict(STALE)

@@ -135,7 +135,7 @@ def merge(conn: Connection, actor: Actor, duplicate_id: int, into_id: int, *, se
         moved = conn.execute(
             update(table)
             .where(table.c.customer_id == old.id)
-            .values(customer_id=target.id, version=table.c.version + 1)
+            .values(customer_id=target.id, version=table.c.version + 1, **clock.stamp(conn, table))
             .returning(table.c.id, table.c.version)
         )
         for row in moved.all():

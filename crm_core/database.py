@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, denials, logs, preferences, rules, walls
+from crm_core import clock, denials, logs, preferences, rules, standings, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 
@@ -168,12 +168,15 @@ def _prepare(database: Database) -> None:
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": walls.LOCK})
         present = MigrationContext.configure(conn).get_current_heads()
         script = ScriptDirectory.from_config(_alembic())
-        if present != tuple(script.get_heads()):
+        migrated = present != tuple(script.get_heads())
+        if migrated:
             _migrate(conn, script, present)
         if preferences.stored(conn, "rules") != rules.fingerprint():
             _require_owner(conn)
             rules.install(conn)
             preferences.store(conn, "rules", rules.fingerprint())
+        if migrated:
+            standings.rebuild(conn)
 
 
 def _migrate(conn: Connection, script: ScriptDirectory, present: tuple[str, ...]) -> None:

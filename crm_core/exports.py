@@ -34,7 +34,7 @@ def as_csv(conn: Connection, actor: Actor, slice_: Slice, sort: str = pipeline.D
     writer = csv.writer(out)
     writer.writerow(HEADINGS)
     count = 0
-    for row in conn.execute(pipeline.rows_query(pipeline.within(conn, actor, slice_), sort)).yield_per(1000):
+    for row in conn.execute(pipeline.rows_query(conn, actor, slice_, sort)).yield_per(1000):
         count += 1
         texts: tuple[str | None, ...] = (
             row.number,

@@ -84,7 +84,7 @@ def edit(conn: Connection, actor: Actor, lead_id: int, changes: Mapping[str, Any
     problems.stop()
     if after:
         row = _keyed({name: old._mapping[name] for name in FIELDS} | read)
-        version = guarded(conn, lead, old, seen, row | {"changed_at": clock.now(conn)})
+        version = guarded(conn, lead, old, seen, row)
         audit.write(conn, actor, asking, "edit", "lead", old.id, version, before, after)
     return int(old.id)
 
@@ -140,7 +140,7 @@ def convert(
         "status": lifecycle.CONVERTED,
         "converted_customer_id": customer_id,
     }
-    version = guarded(conn, lead, old, seen, after | {"changed_at": clock.now(conn)})
+    version = guarded(conn, lead, old, seen, after)
     audit.write(conn, actor, asking, "convert", "lead", old.id, version, {"status": old.status}, after)
     if opportunity is not None:
         if not asking.may("opportunity.create"):
@@ -291,7 +291,7 @@ def _move(conn: Connection, actor: Actor, lead_id: int, name: str, raw: Mapping[
     if "reason" in read and (twin := customers.same_email(conn, old.email_key)):
         read["duplicate_of_customer_id"] = twin.id
     after = {"status": made.target} | {k: v for k, v in read.items() if v is not None}
-    version = guarded(conn, lead, old, seen, after | {"changed_at": clock.now(conn)})
+    version = guarded(conn, lead, old, seen, after)
     audit.write(conn, actor, asking, name, "lead", old.id, version, {"status": old.status}, after)
     return int(old.id)
 

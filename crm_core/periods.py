@@ -133,6 +133,16 @@ def moment(at: datetime | None) -> str:
     return f"{day(in_india(at).date())}, {in_india(at):%H:%M}" if at else ""
 
 
+def day_before(when: date) -> date:
+    """This function will give the day before."""
+    return when - timedelta(days=1)
+
+
+def next_day(when: date) -> date:
+    """This function will give the day after."""
+    return when + timedelta(days=1)
+
+
 def _day(text: str) -> date:
     return date.fromisoformat(text)
 

@@ -11,24 +11,28 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, null, select
 
-from crm_core import customers, lifecycle, settings, slices, sql
+from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region
-from crm_core.slices import DIMENSIONS, Slice, group
+from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group
 
 MEASURES = ("count", "value", "won_value")
+_FIXED = {"product": PRODUCTS, "attention": ATTENTION, "moved": bridge.STEPS}
 _owner, _engineer = app_user.alias("owner"), app_user.alias("engineer")
-SORTS: dict[str, Any] = {
-    "created": opportunity.c.created_at,
-    "value": opportunity.c.value,
-    "won_value": opportunity.c.won_value,
-    "closed": opportunity.c.closed_at,
-    "customer": customer.c.name_key,
-    "status": opportunity.c.status,
-    "region": opportunity.c.region,
-    "owner": opportunity.c.owner_id,
+#: What a list may be sorted by: the name of the fact, or the customer's.
+SORTS = {
+    "created": "created_at",
+    "value": "value",
+    "won_value": "won_value",
+    "closed": "closed_at",
+    "customer": "name_key",
+    "status": "status",
+    "region": "region",
+    "owner": "owner_id",
+    "stage_since": "status_at",
+    "next_step": "next_step_on",
 }
 DEFAULT_SORT = "-created"
 
@@ -39,7 +43,8 @@ class Listing:
 
     `rows` has the columns id, number, title, customer_id, customer, region (label), state, city,
     owner_id, owner, application_engineer, product (code), business_unit (label), value, won_value,
-    status (code), created_at, closed_at (UTC).
+    status (code), created_at, closed_at, status_at (UTC), next_step, next_step_on, change (what the
+    steps of the bridge that the slice names changed; None without). `change` is their sum.
     """
 
     rows: pd.DataFrame
@@ -48,6 +53,23 @@ class Listing:
     won_value: Decimal
     page: int
     pages: int
+    change: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What moved a slice's open pipeline in a period; amounts in Decimal rupees.
+
+    `opening` and `closing` are the slices of the two days, None where the period has no beginning.
+    `steps` has the columns step (code), count (opportunities), change (signed); opening_value and
+    the changes add up to closing_value.
+    """
+
+    opening: Slice | None
+    closing: Slice
+    opening_value: Decimal
+    closing_value: Decimal
+    steps: pd.DataFrame
 
 
 def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, ...] = ()) -> pd.DataFrame:
@@ -59,11 +81,12 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     at zero too. Without `by`, one row.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
-    keys = [group(name).label(name) for name in names]
-    query = select(*keys, *_sums()).where(*_within(person(conn, actor), slice_))
+    facts, groups = slice_.facts, [group(name, slice_) for name in names]
+    keys = [column.label(name) for name, column in zip(names, groups, strict=True)]
+    query = select(*keys, *_sums(facts)).where(*_within(person(conn, actor), slice_))
     if keys:
-        query = query.group_by(*(group(name) for name in names))
-        query = query.where(*(DIMENSIONS[name].column.is_not(None) for name in names))
+        query = query.group_by(*keys)
+        query = query.where(*(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names))
     rows = [[*map(str, row[: len(names)]), *row[len(names) :]] for row in conn.execute(query)]
     if len(names) == 1:
         rows = _in_order(conn, names[0], rows, slice_)
@@ -85,56 +108,98 @@ def listing(
     `sort` is one of SORTS, with “-” for descending; anything else sorts newest first. A page
     beyond the last is the last.
     """
-    where = _within(person(conn, actor), slice_)
-    count, value, won_value = conn.execute(select(*_sums()).where(*where)).one()
+    asking = person(conn, actor)
+    where = _within(asking, slice_)
+    count, value, won_value = conn.execute(select(*_sums(slice_.facts)).where(*where)).one()
     pages = max(1, -(-count // per_page))
     page = max(1, min(page, pages))
-    query = rows_query(where, sort).limit(per_page).offset((page - 1) * per_page)
-    return Listing(frame(conn, query), count, value, won_value, page, pages)
+    query = rows_query(conn, actor, slice_, sort).limit(per_page).offset((page - 1) * per_page)
+    return Listing(frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, where))
+
+
+def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Movement:
+    """This function will tell what moved the open pipeline of a slice in a period (its code; none: ever).
+
+    A step's list is the slice with `moved` and `during`: its count and `change` equal the step's. The
+    period ends at the end of the day as of which the slice looks, or now.
+    """
+    asking = person(conn, actor)
+    part = slice_.but(moved=None, during=code or None, **dict.fromkeys(bridge.BESIDE))
+    period = periods.parse(code) or periods.Period(None, None)
+    last = min((day for day in (period.last, part.day()) if day), default=None)
+    closing = part.but(during=None, asof=last and str(last)).narrowed(status=lifecycle.PIPELINE)
+    opening = closing.but(asof=str(periods.day_before(period.first))) if closing and period.first else None
+    made = bridge.steps(part)
+    scope = made.c.id.in_(select(opportunity.c.id).where(visible_to(asking)))
+    sums = (
+        func.count(made.c.id.distinct()).label("count"),
+        func.sum(made.c.change, type_=made.c.change.type).label("change"),
+    )
+    steps = frame(conn, select(made.c.step, *sums).where(scope).group_by(made.c.step))
+    known = {row.step: row for row in steps.itertuples(index=False)}
+    steps = pd.DataFrame([known[step] for step in bridge.STEPS if step in known], columns=["step", "count", "change"])
+    if closing is None:
+        return Movement(None, part, Decimal(0), Decimal(0), steps)
+    before, after = (totals(conn, actor, s)["value"].iloc[0] if s else Decimal(0) for s in (opening, closing))
+    return Movement(opening, closing, before, after, steps)
 
 
 def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
     """This function will read the ids of a slice in the actor's scope, to do something with all of them."""
-    query = select(opportunity.c.id).where(*_within(person(conn, actor), slice_))
-    return list(conn.scalars(query.order_by(opportunity.c.id)))
+    facts = slice_.facts
+    return list(conn.scalars(select(facts.c.id).where(*_within(person(conn, actor), slice_)).order_by(facts.c.id)))
 
 
-def rows_query(where: list[ColumnElement[bool]], sort: str) -> Any:
-    """This function will build the select of a listing's rows; shared with the export."""
-    name = sort.removeprefix("-")
-    sort = sort if name in SORTS else DEFAULT_SORT
-    column = SORTS[sort.removeprefix("-")]
+def rows_query(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> Any:
+    """This function will build the select of all rows of a listing (`Listing.rows`); shared with the export."""
+    where, facts = _within(person(conn, actor), slice_), slice_.facts
+    sort = sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
+    key = SORTS[sort.removeprefix("-")]
+    column = customer.c.name_key if key == "name_key" else facts.c[key]
     order = column.desc().nulls_last() if sort.startswith("-") else column.asc().nulls_last()
-    ties = opportunity.c.id.desc() if sort.startswith("-") else opportunity.c.id.asc()
-    return (
+    ties = facts.c.id.desc() if sort.startswith("-") else facts.c.id.asc()
+    query = (
         select(
-            opportunity.c.id,
-            sql.opportunity_number(),
-            opportunity.c.title,
-            opportunity.c.customer_id,
+            facts.c.id,
+            sql.opportunity_number(facts),
+            facts.c.title,
+            facts.c.customer_id,
             customer.c.company.label("customer"),
             region.c.label.label("region"),
-            opportunity.c.state,
-            opportunity.c.city,
-            opportunity.c.owner_id,
+            facts.c.state,
+            facts.c.city,
+            facts.c.owner_id,
             _owner.c.name.label("owner"),
             _engineer.c.name.label("application_engineer"),
-            opportunity.c.product,
+            facts.c.product,
             business_unit.c.label.label("business_unit"),
-            opportunity.c.value.label("value"),
-            opportunity.c.won_value.label("won_value"),
-            opportunity.c.status,
-            opportunity.c.created_at,
-            opportunity.c.closed_at,
+            facts.c.value.label("value"),
+            facts.c.won_value.label("won_value"),
+            facts.c.status,
+            facts.c.created_at,
+            facts.c.closed_at,
+            facts.c.status_at,
+            facts.c.next_step,
+            facts.c.next_step_on,
         )
-        .join(customer, customer.c.id == opportunity.c.customer_id)
-        .join(region, region.c.code == opportunity.c.region)
-        .join(business_unit, business_unit.c.code == opportunity.c.business_unit)
-        .join(_owner, _owner.c.id == opportunity.c.owner_id)
-        .outerjoin(_engineer, _engineer.c.id == opportunity.c.application_engineer_id)
+        .select_from(facts)
+        .join(customer, customer.c.id == facts.c.customer_id)
+        .join(region, region.c.code == facts.c.region)
+        .join(business_unit, business_unit.c.code == facts.c.business_unit)
+        .join(_owner, _owner.c.id == facts.c.owner_id)
+        .outerjoin(_engineer, _engineer.c.id == facts.c.application_engineer_id)
         .where(*where)
         .order_by(order, ties)
     )
+    if not slice_.moved and not slice_.during:
+        return query.add_columns(null().label("change"))
+    made = bridge.steps(slice_)
+    by_id = (
+        select(made.c.id, func.sum(made.c.change, type_=made.c.change.type).label("change"))
+        .group_by(made.c.id)
+        .subquery("moved")
+    )
+    return query.join(by_id, by_id.c.id == facts.c.id).add_columns(by_id.c.change)
 
 
 def frame(conn: Connection, query: Any) -> pd.DataFrame:
@@ -143,22 +208,21 @@ def frame(conn: Connection, query: Any) -> pd.DataFrame:
     return pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()), dtype=object)
 
 
-def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
-    """This function will give the clauses of a slice in the actor's scope, for the export."""
-    return _within(person(conn, actor), slice_)
-
-
 def choices(conn: Connection, actor: Actor, dimension: str) -> dict[str, str]:
     """This function will map the values of a dimension that the actor may pick to their labels.
 
     Owners are those of opportunities the actor may see; customers are the active ones.
     """
-    if dimension == "status":
-        return {stage.code: stage.label for stage in lifecycle.STAGES}
-    if dimension == "product":
-        return dict(PRODUCTS)
     if dimension in LISTS:
         return settings.labels(conn, dimension)
+    if dimension in ("status", "reached"):
+        return {stage.code: stage.label for stage in lifecycle.STAGES}
+    if dimension in _FIXED:
+        return dict(_FIXED[dimension])
+    if dimension == "reason":
+        return settings.labels(conn, "rejected_reason") | settings.labels(conn, "lost_reason")
+    if dimension in ("state", "city"):
+        return _places(conn, person(conn, actor), dimension)
     if dimension == "owner":
         return _owners(conn, person(conn, actor))
     if dimension == "customer":
@@ -176,29 +240,54 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
 
 
 def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
-    return [visible_to(asking), *slice_.conditions()]
+    facts = slice_.facts
+    if facts is opportunity or asking.may("opportunity.see_all"):
+        scope = visible_to(asking)
+    else:  # facts are that day's, rights are today's
+        scope = facts.c.id.in_(select(opportunity.c.id).where(visible_to(asking)))
+    where = [scope, *slice_.standing_then()]
+    if not slice_.moved and not slice_.during:
+        return where + slice_.conditions(facts)
+    beside = Slice(asof=slice_.asof, **{name: getattr(slice_, name) for name in bridge.BESIDE})
+    return [*where, facts.c.id.in_(select(bridge.steps(slice_).c.id)), *beside.conditions(facts)]
 
 
-def _sums() -> list[ColumnElement[Any]]:
+def _sums(facts: Any) -> list[ColumnElement[Any]]:
     return [
         func.count().label("count"),
-        func.coalesce(func.sum(opportunity.c.value), 0, type_=opportunity.c.value.type).label("value"),
-        func.coalesce(func.sum(opportunity.c.won_value), 0, type_=opportunity.c.won_value.type).label("won_value"),
+        func.coalesce(func.sum(facts.c.value), 0, type_=facts.c.value.type).label("value"),
+        func.coalesce(func.sum(facts.c.won_value), 0, type_=facts.c.won_value.type).label("won_value"),
     ]
 
 
+def _change(conn: Connection, slice_: Slice, where: list[ColumnElement[bool]]) -> Decimal | None:
+    if not slice_.moved and not slice_.during:
+        return None
+    made = bridge.steps(slice_)
+    listed = select(slice_.facts.c.id).where(*where)
+    total = func.coalesce(func.sum(made.c.change), 0, type_=made.c.change.type)
+    changed: Decimal = conn.execute(select(total).where(made.c.id.in_(listed))).scalar_one()
+    return changed
+
+
 def _in_order(conn: Connection, name: str, rows: list[list[Any]], slice_: Slice) -> list[list[Any]]:
-    known: dict[str, str] = {}
+    known: dict[str, Any] = {}
     if name in LISTS:
         known = settings.labels(conn, name, active_only=True)
-    elif name in ("status", "product"):
-        known = dict(PRODUCTS) if name == "product" else {s.code: s.label for s in lifecycle.STAGES}
+    elif name in ("status", "product", "age"):
+        known = dict.fromkeys(lifecycle.STAGE) if name == "status" else dict.fromkeys(_FIXED.get(name, AGES))
     wanted = getattr(slice_, name)
     by_key = {row[0]: row for row in rows}
     configured = [key for key in known if not wanted or key in wanted]
     zero = Decimal(0)
     filled = [by_key.pop(key, [key, 0, zero, zero]) for key in configured]
     return filled + [by_key[key] for key in sorted(by_key)]
+
+
+def _places(conn: Connection, asking: Person, dimension: str) -> dict[str, str]:
+    column = opportunity.c[dimension]
+    found = conn.scalars(select(column).distinct().where(column.is_not(None), visible_to(asking)).order_by(column))
+    return {place: place for place in found}
 
 
 def _owners(conn: Connection, asking: Person) -> dict[str, str]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert
 
 from crm_core import lifecycle, walls
 from crm_core.access import DENIALS, GRANTS, OWNING_ROLES
-from crm_core.schema import LISTS, move, role_grant, stage
+from crm_core.schema import FACTS, LISTS, STILL, move, role_grant, stage
 
 _BLANK = "' \t\n\r\u00a0\u200b\u200c\u200d\u2060\ufeff'"
 
@@ -303,6 +303,11 @@ ACTOR_RULES = tuple(
     for table in ("opportunity", "lead")
 )
 
+_FACTS = ", ".join(column.name for column in FACTS)
+_NEW_FACTS = ", ".join(f"NEW.{column.name}" for column in FACTS)
+_STILL = f"'{STILL.isoformat(timespec='microseconds')}'"
+_CHANGED_AT = "coalesce(NEW.changed_at, NEW.status_at)"
+
 EFFECTS = (
     Effect(
         "opportunity",
@@ -315,9 +320,29 @@ EFFECTS = (
         "INSERT",
         "UPDATE opportunity SET status = NEW.to_status, version = NEW.seq, status_at = NEW.at, reason = NEW.reason, "
         "note = NEW.note, won_value_paise = NEW.won_value_paise, offer_id = coalesce(NEW.offer_id, offer_id), "
-        "closed_at = CASE WHEN (SELECT s.closed FROM stage s WHERE s.entity = 'opportunity' "
+        "changed_at = NEW.at, closed_at = CASE WHEN (SELECT s.closed FROM stage s WHERE s.entity = 'opportunity' "
         "AND s.code = NEW.to_status) THEN NEW.at END "
         "WHERE id = NEW.opportunity_id AND NEW.seq > 1",
+    ),
+    Effect(
+        "opportunity",
+        "INSERT",
+        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}) "
+        f"VALUES (NEW.id, NEW.version, NEW.created_at, {_STILL}, {_NEW_FACTS})",
+    ),
+    # A clock that went backwards ends nothing before it began.
+    Effect(
+        "opportunity",
+        "UPDATE",
+        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}) SELECT NEW.id, NEW.version, "
+        f"CASE WHEN s.from_at > {_CHANGED_AT} THEN s.from_at ELSE {_CHANGED_AT} END, {_STILL}, {_NEW_FACTS} "
+        "FROM standing s WHERE s.id = NEW.id AND s.version = OLD.version",
+    ),
+    Effect(
+        "opportunity",
+        "UPDATE",
+        "UPDATE standing SET to_at = (SELECT s.from_at FROM standing s WHERE s.id = NEW.id "
+        "AND s.version = NEW.version) WHERE id = NEW.id AND version = OLD.version",
     ),
 )
 
@@ -351,10 +376,8 @@ def _sqlite(conn: Connection) -> list[str]:
             f"CREATE TRIGGER rule_{number:02d}_{rule.table} BEFORE {rule.event} ON {rule.table} "
             f"WHEN {rule.condition} BEGIN SELECT RAISE(ABORT, '{_quoted(rule.sentence)}'); END"
         )
-    for effect in EFFECTS:
-        statements.append(
-            f"CREATE TRIGGER effect_{effect.table} AFTER {effect.event} ON {effect.table} BEGIN {effect.statement}; END"
-        )
+    for (table, event), effects in _effects().items():
+        statements.append(f"CREATE TRIGGER effect_{table}_{event.lower()} AFTER {event} ON {table} BEGIN {effects} END")
     return statements
 
 
@@ -368,11 +391,21 @@ def _postgresql(schema: str) -> list[str]:
         )
         body = checks + f"RETURN {'OLD' if event == 'DELETE' else 'NEW'};"
         statements += _function(f"rule_{table}_{event.lower()}", body, f"BEFORE {event}", table, path)
-    for effect in EFFECTS:
-        # As the owner: the app itself has no right to write history's first row, or a status.
-        body, as_owner = f"{effect.statement}; RETURN NULL;", f"{path} SECURITY DEFINER"
-        statements += _function(f"effect_{effect.table}", body, f"AFTER {effect.event}", effect.table, as_owner)
+    for (table, event), effects in _effects().items():
+        # As the owner: the app itself has no right to write history's first row, a status or a standing.
+        body, as_owner = f"{effects} RETURN NULL;", f"{path} SECURITY DEFINER"
+        statements += _function(f"effect_{table}_{event.lower()}", body, f"AFTER {event}", table, as_owner)
+    for table in ("opportunity", "transition"):
+        statements.insert(0, f"DROP FUNCTION IF EXISTS effect_{table}() CASCADE")
     return statements
+
+
+def _effects() -> dict[tuple[str, str], str]:
+    made: dict[tuple[str, str], str] = {}
+    for effect in EFFECTS:
+        key = (effect.table, effect.event)
+        made[key] = made.get(key, "") + f"{effect.statement}; "
+    return made
 
 
 def _function(name: str, body: str, event: str, table: str, how: str) -> list[str]:

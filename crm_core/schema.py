@@ -298,6 +298,7 @@ opportunity = Table(
     Column("recorded_at", Instant),
     Column("status_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    Column("changed_at", Instant),
     _version(),
     ForeignKeyConstraint(
         ["offer_id", "customer_id"],
@@ -336,6 +337,71 @@ transition = Table(
     Index("ix_transition_at", "at"),
 )
 
+#: The facts of an opportunity that are kept for every past day.
+FACTS = tuple(
+    opportunity.c[name]
+    for name in (
+        *("title", "customer_id", "region", "business_unit", "state", "city", "product", "value", "owner_id"),
+        *("application_engineer_id", "expected_close_on", "next_step", "next_step_on", "status", "reason"),
+        *("won_value", "created_at", "status_at", "closed_at"),
+    )
+)
+#: The end of what still stands.
+STILL = datetime(9999, 12, 31, tzinfo=UTC)
+
+#: Every opportunity as it stood from one change until the next; what stands now ends with STILL. The
+#: database writes it with each change (`rules.EFFECTS`), and `standings` proves it from the history.
+standing = Table(
+    "standing",
+    metadata,
+    Column("id", ForeignKey("opportunity.id"), primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("from_at", Instant, nullable=False),
+    Column("to_at", Instant, nullable=False),
+    *(Column(c.name, c.type, key=c.key) for c in FACTS),
+    Index("ix_standing_to_at", "to_at", "from_at"),
+    Index("ix_standing_from_at", "from_at"),
+)
+
+#: What a region or a sales engineer (`kind`) is to win in the days [first_on, after_on); no amount: none is set.
+target = Table(
+    "target",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("about", String(60), primary_key=True),
+    Column("first_on", Date, primary_key=True),
+    Column("after_on", Date, primary_key=True),
+    Column("amount_paise", Rupees, key="amount"),
+    _version(),
+    CheckConstraint("kind IN ('region', 'owner') AND first_on < after_on", name="period"),
+    _paise("amount"),
+)
+
+#: After how many days an opportunity is too long in a stage; none: never.
+stage_limit = Table(
+    "stage_limit",
+    metadata,
+    Column("status", String(40), primary_key=True),
+    Column("days", Integer),
+    _version(),
+    CheckConstraint("days BETWEEN 1 AND 9999", name="days"),
+)
+
+#: A page's URL under a name, for its owner or for the team.
+saved_view = Table(
+    "saved_view",
+    metadata,
+    _key(),
+    _link("owner_id", "app_user.id", nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("page", String(40), nullable=False),
+    Column("query", Text, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=true()),
+    Column("created_at", Instant, nullable=False),
+    _version(),
+)
+
 #: One row per change of anything, in the change's own transaction: who, when, what, before, after.
 audit = Table(
     "audit",
@@ -353,6 +419,7 @@ audit = Table(
     Column("after", JSON, nullable=False),
     Column("request_id", String(40), nullable=False, server_default=""),
     Index("ix_audit_entity", "entity", "entity_id", "id"),
+    Index("ix_audit_recorded_at", "recorded_at"),
 )
 
 #: A submit's token and what it made, so that the same submit twice makes one record.

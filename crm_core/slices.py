@@ -10,33 +10,69 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import ColumnElement, String, and_, cast, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    FromClause,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 
 from crm_core import fields as parsers
-from crm_core import periods, sql
-from crm_core.schema import app_user, audit, customer, denial, lead, offer, opportunity
+from crm_core import lifecycle, periods, sql
+from crm_core.schema import (
+    app_user,
+    audit,
+    customer,
+    denial,
+    lead,
+    offer,
+    opportunity,
+    stage_limit,
+    standing,
+    transition,
+)
 
 Values = tuple[str, ...]
 LONGEST_TEXT = 200
+#: The bands of the days in a stage, as a URL names them.
+AGES = ("0-30", "31-60", "61-90", "91-180", "181-")
+ATTENTION = {"overdue": "Next step overdue", "stale": "Too long in its stage"}
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One way to filter: its label, its column, how its values are read (code, id, range, text), how a text matches."""
+    """One way to filter: its label, its column, how its values are read (`_PARSERS`), how one matches.
+
+    Without a column it says where to look, not what to filter. `matches(value, facts, day)` gives the clause of one value where it is not equality: on `facts`
+    (the opportunities of now, or their standings of a day) as of a day.
+    """
 
     label: str
-    column: ColumnElement[Any]
+    column: Any
     kind: str
-    matches: Callable[[str], ColumnElement[bool]]
+    matches: Callable[[Any, FromClause, date], ColumnElement[bool]] | None = None
 
 
 def _dimension(
-    label: str, column: ColumnElement[Any], kind: str, matches: Callable[[str], ColumnElement[bool]] | None = None
+    label: str,
+    column: ColumnElement[Any] | None,
+    kind: str,
+    matches: Callable[[Any, FromClause, date], ColumnElement[bool]] | None = None,
 ) -> Any:
-    found = matches or (lambda text: sql.holds(column, text))
-    return field(default=(), metadata={"dimension": Dimension(label, column, kind, found)})
+    return field(default=(), metadata={"dimension": Dimension(label, column, kind, matches)})
 
 
 @dataclass(frozen=True)
@@ -90,15 +126,30 @@ class Filter:
             narrow = narrow.but(**{name: both})
         return narrow
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """This function will give the clauses that all must hold."""
-        return [_condition(d, values) for name, d in self.dimensions().items() if (values := getattr(self, name))]
+    def conditions(self, facts: FromClause | None = None) -> list[ColumnElement[bool]]:
+        """This function will give the clauses that all must hold, on other `facts` than the table itself if given."""
+        day = self.day() or periods.today()
+        return [
+            _condition(dimension, values, facts, day)
+            for name, dimension in self.dimensions().items()
+            if (values := getattr(self, name)) and dimension.column is not None
+        ]
+
+    def day(self) -> date | None:
+        """This function will give the one past day as of which the filter looks, or None for now."""
+        for name, dimension in self.dimensions().items():
+            if dimension.kind == "day":
+                days = [_parsed("day", value) for value in getattr(self, name)]
+                return days[0] if len(days) == 1 else None
+        return None
 
     def malformed(self) -> dict[str, list[str]]:
         """This function will name the values that cannot exist: dimension → values as given."""
         found = {}
         for name, dimension in self.dimensions().items():
-            bad = [v for v in getattr(self, name) if _parsed(dimension.kind, v) is None]
+            values = getattr(self, name)
+            several = dimension.kind == "day" and len(values) > 1
+            bad = [v for v in values if several or _parsed(dimension.kind, v) is None]
             if bad:
                 found[name] = bad
         return found
@@ -109,16 +160,21 @@ class Filter:
         for name, dimension in self.dimensions().items():
             if values := getattr(self, name):
                 known = (labels or {}).get(name, {})
-                said = [periods.label(v) if dimension.kind == "range" else known.get(v, v or "(empty)") for v in values]
+                said = [_said(dimension.kind, v, known) for v in values]
                 parts.append(f"{dimension.label}: {' or '.join(said)}")
         return "; ".join(parts) or self.EVERYTHING
 
 
 @dataclass(frozen=True)
 class Slice(Filter):
-    """A frozen filter of opportunities."""
+    """A frozen filter of opportunities, as they are or as of a past day.
+
+    `moved` and `during` name the steps of the bridge (`movement`) in a period; the other dimensions
+    then say of which part of the pipeline. Rights are always today's.
+    """
 
     EVERYTHING: ClassVar[str] = "All opportunities"
+    asof: Values = _dimension("As of", None, "day")
     status: Values = _dimension("Status", opportunity.c.status, "code")
     business_unit: Values = _dimension("Business unit", opportunity.c.business_unit, "code")
     region: Values = _dimension("Region", opportunity.c.region, "code")
@@ -127,7 +183,32 @@ class Slice(Filter):
     product: Values = _dimension("Product", opportunity.c.product, "code")
     created: Values = _dimension("Created", opportunity.c.created_at, "range")
     closed: Values = _dimension("Closed", opportunity.c.closed_at, "range")
-    q: Values = _dimension("Search", opportunity.c.search, "text", lambda text: _matches(text))
+    state: Values = _dimension("State", opportunity.c.state, "word")
+    city: Values = _dimension("City", opportunity.c.city, "word")
+    reason: Values = _dimension("Reason", opportunity.c.reason, "code")
+    attention: Values = _dimension(
+        "Needs attention", opportunity.c.next_step_on, "code", lambda *given: _needs_attention(*given)
+    )
+    age: Values = _dimension("Days in stage", opportunity.c.status_at, "days", lambda *given: _aged(*given))
+    reached: Values = _dimension("Reached", opportunity.c.status, "code", lambda *given: _reached(*given))
+    moved: Values = _dimension("Moved", None, "code")
+    during: Values = _dimension("During", None, "range")
+    q: Values = _dimension("Search", opportunity.c.search, "text", lambda text, facts, _day: _matches(text, facts))
+
+    @property
+    def facts(self) -> FromClause:
+        """What the filter reads: the opportunities, or their standings of a day."""
+        return standing if self.asof else opportunity
+
+    def standing_then(self) -> list[ColumnElement[bool]]:
+        """This function will give the clauses of what stood at the end of the day as of which the slice looks."""
+        if not self.asof:
+            return []
+        day = self.day()
+        if day is None:
+            return [false()]
+        ended = periods.midnight(periods.next_day(day))
+        return [standing.c.from_at < ended, standing.c.to_at >= ended]
 
 
 @dataclass(frozen=True)
@@ -150,10 +231,10 @@ class AuditSlice(Filter):
     EVERYTHING: ClassVar[str] = "All changes"
     person: Values = _dimension("Person", audit.c.by_id, "id")
     kind: Values = _dimension("Kind of record", audit.c.entity, "code")
-    record: Values = _dimension("Record", audit.c.entity_id, "text", lambda text: audit.c.entity_id == text)
+    record: Values = _dimension("Record", audit.c.entity_id, "text", lambda text, *_: audit.c.entity_id == text)
     action: Values = _dimension("Action", audit.c.action, "code")
     when: Values = _dimension("When", audit.c.recorded_at, "range")
-    q: Values = _dimension("Search", audit.c.entity_id, "text", lambda text: _names_record(text))
+    q: Values = _dimension("Search", audit.c.entity_id, "text", lambda text, *_: _names_record(text))
 
 
 @dataclass(frozen=True)
@@ -166,6 +247,8 @@ class DenialSlice(Filter):
 
 
 DIMENSIONS = Slice.dimensions()
+#: The kinds whose values need no list to be known.
+FREE = {"range", "text", "day", "days"}
 
 
 def named(slice_: Filter, labels_of: Callable[[str], Mapping[str, str]]) -> dict[str, dict[str, str]]:
@@ -176,7 +259,7 @@ def named(slice_: Filter, labels_of: Callable[[str], Mapping[str, str]]) -> dict
     found, malformed = {}, slice_.malformed()
     for name, dimension in slice_.dimensions().items():
         if values := getattr(slice_, name):
-            free, bad = dimension.kind in ("range", "text"), set(malformed.get(name, ()))
+            free, bad = dimension.kind in FREE, set(malformed.get(name, ()))
             known = {v: v for v in values if v not in bad} if free else labels_of(name)
             found[name] = {v: known[v] for v in values if v in known}
     return found
@@ -198,10 +281,16 @@ def unknown_keys(params: Iterable[str], slice_: Filter, also: Iterable[str] = ()
     return sorted({str(key) for key in params if key not in known})
 
 
-def group(name: str) -> ColumnElement[Any]:
-    """This function will give what to group by for a dimension: its column, or the month of a range."""
+def group(name: str, slice_: Slice) -> ColumnElement[Any]:
+    """This function will give what to group a slice by for a dimension: its column, the month or the band of it."""
     dimension = DIMENSIONS[name]
-    return sql.india_month(dimension.column) if dimension.kind == "range" else dimension.column
+    column: ColumnElement[Any] = slice_.facts.c[dimension.column.key]
+    if dimension.kind == "range":
+        return sql.india_month(column)
+    if dimension.kind == "days":
+        age = _age(slice_.facts, slice_.day() or periods.today())
+        return case(*((age <= int(band.split("-")[1]), band) for band in AGES[:-1]), else_=AGES[-1])
+    return column
 
 
 def _tidy(given: Any, kind: str) -> Values:
@@ -222,30 +311,92 @@ def _common(chosen: Values, wanted: Values, kind: str) -> Values:
 
 
 def _parsed(kind: str, value: str) -> Any:
-    if kind == "range":
-        return periods.parse(value)
-    if kind == "text":
-        return parsers.search_key(value) or None
     try:
-        return parsers.identity(value) if kind == "id" else parsers.code(value)
+        return _PARSERS[kind](value)
     except ValueError:
         return None
 
 
-def _condition(dimension: Dimension, values: Values) -> ColumnElement[bool]:
+def _span(value: str) -> tuple[int, int | None]:
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})?", value, re.ASCII)
+    if match is None:
+        raise ValueError
+    return int(match[1]), int(match[2]) if match[2] else None
+
+
+def _day(value: str) -> date | None:
+    period = periods.parse(value) if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) else None
+    return period.first if period else None
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "range": periods.parse,
+    "text": lambda value: parsers.search_key(value) or None,
+    "word": lambda value: parsers.clean(value) or None,
+    "code": parsers.code,
+    "id": parsers.identity,
+    "days": _span,
+    "day": _day,
+}
+
+
+def _said(kind: str, value: str, known: Mapping[str, str]) -> str:
+    if kind in ("range", "day"):
+        return periods.label(value)
+    if kind == "days":
+        first, _dash, last = value.partition("-")
+        return f"{first} to {last} days" if last else f"{first} days and more"
+    return known.get(value, value or "(empty)")
+
+
+def _condition(dimension: Dimension, values: Values, facts: FromClause | None, day: date) -> ColumnElement[bool]:
     parsed = [p for p in (_parsed(dimension.kind, v) for v in values) if p is not None]
     if not parsed:
         return false()
+    source = dimension.column.table if facts is None else facts
+    column = source.c.get(dimension.column.key, dimension.column)
     if dimension.kind == "range":
-        return or_(*(sql.between(dimension.column, *period.bounds()) for period in parsed))
+        return or_(*(sql.between(column, *period.bounds()) for period in parsed))
+    if dimension.matches:
+        return or_(*(dimension.matches(value, source, day) for value in parsed))
     if dimension.kind == "text":
-        return or_(*(dimension.matches(text) for text in parsed))
-    return sql.any_of(dimension.column, parsed)
+        return or_(*(sql.holds(column, text) for text in parsed))
+    return sql.any_of(column, parsed)
 
 
-def _matches(text: str) -> ColumnElement[bool]:
+def _needs_attention(what: str, facts: FromClause, day: date) -> ColumnElement[bool]:
+    """Overdue: the day of the next step has passed. Stale: too long in its stage, and no next step ahead excuses it."""
+    if what == "overdue":
+        return and_(facts.c.status.in_(lifecycle.PIPELINE), facts.c.next_step_on < day)
+    if what == "stale":
+        limited = exists().where(stage_limit.c.status == facts.c.status, _age(facts, day) > stage_limit.c.days)
+        ahead = and_(facts.c.next_step_on.is_not(None), facts.c.next_step_on >= day)
+        return and_(facts.c.status.in_(lifecycle.PIPELINE), limited, not_(ahead))
+    return false()
+
+
+def _age(facts: FromClause, day: date) -> ColumnElement[int]:
+    return sql.days_since(facts.c.status_at, literal(day, Date))
+
+
+def _aged(span: tuple[int, int | None], facts: FromClause, day: date) -> ColumnElement[bool]:
+    least, most = span
+    age = _age(facts, day)
+    return and_(age >= least, age <= most) if most is not None else age >= least
+
+
+def _reached(status: str, facts: FromClause, day: date) -> ColumnElement[bool]:
+    ended = periods.midnight(periods.next_day(day))
+    return exists().where(
+        transition.c.opportunity_id == facts.c.id, transition.c.to_status == status, transition.c.at < ended
+    )
+
+
+def _matches(text: str, facts: FromClause) -> ColumnElement[bool]:
+    """Found by the words of today: title, number, and names of the customer."""
     named = select(customer.c.id).where(sql.holds(customer.c.search, text))
-    return or_(sql.holds(opportunity.c.search, text), opportunity.c.customer_id.in_(named), _numbered(text))
+    found = or_(sql.holds(opportunity.c.search, text), opportunity.c.customer_id.in_(named), _numbered(text))
+    return found if facts is opportunity else facts.c.id.in_(select(opportunity.c.id).where(found))
 
 
 def _numbered(text: str) -> ColumnElement[bool]:
@@ -258,7 +409,7 @@ def _numbered(text: str) -> ColumnElement[bool]:
 
 def _names_record(text: str) -> ColumnElement[bool]:
     named: tuple[tuple[Any, ColumnElement[bool]], ...] = (
-        (opportunity, _matches(text)),
+        (opportunity, _matches(text, opportunity)),
         (lead, sql.holds(lead.c.search, text)),
         (customer, sql.holds(customer.c.search, text)),
         (offer, sql.holds(func.lower(offer.c.number), text)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Text, and_, bindparam, func, or_
+from sqlalchemy import Boolean, ColumnElement, FromClause, Integer, Text, and_, bindparam, func, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -26,6 +26,25 @@ def _sqlite_month(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(india_month, "postgresql")
 def _postgresql_month(element: Any, compiler: Any, **kw: Any) -> str:
     return f"to_char({compiler.process(element.clauses, **kw)} AT TIME ZONE 'Asia/Kolkata', 'YYYY-MM')"
+
+
+class days_since(GenericFunction[int]):
+    """Whole days in India from the day of an instant to a day."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(days_since, "sqlite")
+def _sqlite_days(element: Any, compiler: Any, **kw: Any) -> str:
+    at, day = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"CAST(julianday({day}) - julianday({at}, '+330 minutes', 'start of day') AS INTEGER)"
+
+
+@compiles(days_since, "postgresql")
+def _postgresql_days(element: Any, compiler: Any, **kw: Any) -> str:
+    at, day = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(CAST({day} AS date) - CAST({at} AT TIME ZONE 'Asia/Kolkata' AS date))"
 
 
 class padded(GenericFunction[str]):
@@ -80,13 +99,13 @@ def _postgresql_past_scope(element: Any, compiler: Any, **kw: Any) -> str:
     return f"crm_{element.name}(CAST({compiler.process(element.clauses, **kw)} AS {kind}))"
 
 
-def opportunity_number() -> ColumnElement[str]:
+def opportunity_number(facts: FromClause = opportunity) -> ColumnElement[str]:
     """This function will give an opportunity's human number, OPP-2026-00042.
 
     It is derived, never stored: the year of its creation in India and its id, so it is unique.
     """
-    year = func.substr(india_month(opportunity.c.created_at), 1, 4, type_=Text())
-    return ("OPP-" + year + "-" + padded(opportunity.c.id)).label("number")
+    year = func.substr(india_month(facts.c.created_at), 1, 4, type_=Text())
+    return ("OPP-" + year + "-" + padded(facts.c.id)).label("number")
 
 
 def holds(column: ColumnElement[str], folded: str) -> ColumnElement[bool]:

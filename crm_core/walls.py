@@ -30,7 +30,15 @@ from sqlalchemy import literal_column as raw
 from sqlalchemy.dialects import postgresql
 
 from crm_core import sql
-from crm_core.access import changeable_by, leads_visible_to, offers_visible_to, visible_to
+from crm_core.access import (
+    changeable_by,
+    leads_visible_to,
+    offers_visible_to,
+    targets_visible_to,
+    views_changeable_by,
+    views_visible_to,
+    visible_to,
+)
 from crm_core.schema import (
     LISTS,
     app_user,
@@ -45,9 +53,13 @@ from crm_core.schema import (
     offer,
     opportunity,
     role_grant,
+    saved_view,
     setting,
     stage,
+    stage_limit,
+    standing,
     submit,
+    target,
     transition,
 )
 
@@ -56,19 +68,24 @@ LOCK = 7_204_061_984  # any number that nobody else locks on PostgreSQL; held wh
 #: The columns that commands change, by table. A status and an outcome change through `transition` only.
 CHANGES = {
     "opportunity": "title customer_id region business_unit state city product value_paise owner_id "
-    "application_engineer_id expected_close_on next_step next_step_on search offer_id version",
+    "application_engineer_id expected_close_on next_step next_step_on search offer_id changed_at version",
     "lead": "contact company phone phone_key email email_key source region state city product owner_id notes "
     "status reason note converted_customer_id duplicate_of_customer_id search changed_at version",
     "customer": "company contact phone phone_key email email_key gstin state city notes active merged_into_id "
     "search name_key version",
     "offer": "number customer_id amount_paise offered_on status document_url version",
     "app_user": "name role business_unit active version",
+    "target": "amount_paise version",
+    "stage_limit": "days version",
+    "saved_view": "name query shared active version",
     "identity": "signed_out_at",
     "submit": "result",
     **dict.fromkeys(LISTS, "label active version"),
 }
 #: Tables that the program only reads once a database is prepared.
 KEPT = {table.name for table in (stage, move, role_grant)}
+#: Tables that only the database itself writes, beside what it is told.
+DERIVED = {standing.name}
 
 _CALLED = ("crm_may(text)", *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()))
 ME = "nullif(current_setting('crm.user_id', true), '')::bigint"
@@ -97,6 +114,8 @@ def _policies() -> tuple[Policy, ...]:
     asking = _Asking()
     everything, nothing = true(), false()
     seen_deal = exists().where(opportunity.c.id == transition.c.opportunity_id, visible_to(asking))
+    stood = exists().where(opportunity.c.id == standing.c.id, visible_to(asking))
+    sees_all = asking.can("opportunity.see_all")
     about = cast(audit.c.entity_id, BigInteger)
     seen_audit = case(
         (audit.c.entity == "customer", exists().where(app_user.c.id == asking.id, app_user.c.active)),
@@ -110,10 +129,16 @@ def _policies() -> tuple[Policy, ...]:
         Policy(opportunity, "SELECT", visible_to(asking)),
         Policy(lead, "SELECT", leads_visible_to(asking)),
         Policy(offer, "SELECT", offers_visible_to(asking)),
-        Policy(transition, "SELECT", or_(asking.can("opportunity.see_all"), seen_deal)),
+        Policy(transition, "SELECT", or_(sees_all, seen_deal)),
+        Policy(standing, "SELECT", or_(sees_all, stood)),
+        Policy(target, "SELECT", targets_visible_to(asking)),
+        Policy(saved_view, "SELECT", views_visible_to(asking)),
         Policy(audit, "SELECT", or_(asking.can("audit.read"), seen_audit)),
         Policy(denial, "SELECT", asking.can("audit.read")),
-        *(Policy(t, "SELECT", everything) for t in (customer, app_user, identity, submit, audit_seal, *_lists())),
+        *(
+            Policy(t, "SELECT", everything)
+            for t in (customer, app_user, identity, submit, audit_seal, stage_limit, *_lists())
+        ),
         *(
             Policy(
                 table,
@@ -131,6 +156,8 @@ def _policies() -> tuple[Policy, ...]:
             for table in (customer, offer)
         ),
         *(Policy(table, "INSERT", check=table.c.by_id == asking.id) for table in (transition, audit, submit)),
+        *(Policy(table, "INSERT", check=asking.can("targets.change")) for table in (target, stage_limit)),
+        Policy(saved_view, "INSERT", check=views_changeable_by(asking)),
         Policy(denial, "INSERT", check=everything),
         Policy(audit_seal, "INSERT", check=asking.can("audit.read")),
         Policy(identity, "INSERT", check=identity.c.user_id == asking.id),
@@ -140,6 +167,8 @@ def _policies() -> tuple[Policy, ...]:
         Policy(lead, "UPDATE", changeable_by(asking, lead)),
         Policy(customer, "UPDATE", or_(asking.can("customer.change"), asking.can("customer.retire"))),
         Policy(offer, "UPDATE", asking.can("offer.create")),
+        *(Policy(table, "UPDATE", asking.can("targets.change")) for table in (target, stage_limit)),
+        Policy(saved_view, "UPDATE", views_changeable_by(asking)),
         Policy(submit, "UPDATE", submit.c.by_id == asking.id),
         Policy(identity, "UPDATE", identity.c.user_id == asking.id),
         # Anybody's row may be locked while they save; only an org admin's change passes.
@@ -221,7 +250,12 @@ def _authorized(action: int, first: str | None, second: str | None, _db: str | N
     if action in _READING or (action == sqlite3.SQLITE_PRAGMA and second is None):
         return sqlite3.SQLITE_OK
     table = first or ""
-    added = action == sqlite3.SQLITE_INSERT and table in metadata.tables and table not in KEPT
+    added = (
+        action == sqlite3.SQLITE_INSERT
+        and table in metadata.tables
+        and table not in KEPT
+        and (trigger is not None or table not in DERIVED)
+    )
     changed = action == sqlite3.SQLITE_UPDATE and (
         trigger is not None or table == setting.name or second in CHANGES.get(table, "").split()
     )
