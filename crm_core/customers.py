@@ -114,6 +114,7 @@ def deactivate(conn: Connection, actor: Actor, customer_id: int, *, seen: int | 
 @command
 def reactivate(conn: Connection, actor: Actor, customer_id: int, *, seen: int | None = None) -> int:
     """This function will let a deactivated customer be chosen again. Raises Invalid for a merged one."""
+    require(conn, actor, "customer.retire")
     if _row(conn, customer_id).merged_into_id is not None:
         raise Invalid("This customer was merged into another; use that one.")
     return _activate(conn, actor, customer_id, True, seen)

@@ -82,8 +82,8 @@ CHANGES = {
     "submit": "result",
     **dict.fromkeys(LISTS, "label active version"),
 }
-#: Tables that the program only reads once a database is prepared.
-KEPT = {table.name for table in (stage, move, role_grant)}
+#: Tables that the app itself only reads: the owner prepares a database, and seals its audit.
+KEPT = {table.name for table in (stage, move, role_grant, audit_seal)}
 #: Tables that only the database itself writes, beside what it is told.
 DERIVED = {standing.name}
 
@@ -159,7 +159,6 @@ def _policies() -> tuple[Policy, ...]:
         *(Policy(table, "INSERT", check=asking.can("targets.change")) for table in (target, stage_limit)),
         Policy(saved_view, "INSERT", check=views_changeable_by(asking)),
         Policy(denial, "INSERT", check=everything),
-        Policy(audit_seal, "INSERT", check=asking.can("audit.read")),
         Policy(identity, "INSERT", check=identity.c.user_id == asking.id),
         Policy(app_user, "INSERT", check=asking.can("users.change")),
         *(Policy(table, "INSERT", check=asking.can("settings.change")) for table in _lists()),

@@ -10,12 +10,12 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm_core import denials, opportunities, pipeline, settings, trail
+from crm_core import access, denials, leads, opportunities, pipeline, settings, trail
 from crm_core.access import Actor
 from crm_core.database import Database
 from crm_core.errors import NotAllowed
 from crm_core.slices import AuditSlice, DenialSlice, Slice
-from tests.browser import choose, heading, idle, press, sits, type_into
+from tests.browser import choose, heading, idle, person, press, sits, type_into, visit
 from tests.conftest import Office
 
 
@@ -148,6 +148,28 @@ def test_an_engineer_does_not_get_into_the_audit_and_that_is_kept(office: Office
     rows, count = office.ask(denials.listing, office.meena, DenialSlice(person=office.asha.user_id))
     assert {("audit.read", "You may not read the audit log.")} == {(row.action, row.why) for row in rows}
     assert 2 == count - before
+
+
+@pytest.mark.parametrize("kind", ["opportunity", "lead"])
+def test_a_manager_reads_who_can_see_a_record_and_an_engineer_does_not(office: Office, page: Page, kind: str) -> None:
+    """A2, A9: names, roles and reasons, as the core tells them; on the pages of an opportunity and of a lead."""
+    manager = Actor(person(office.database, "manager"))
+    if kind == "opportunity":
+        made = office.ask(pipeline.ids, office.asha, Slice(owner=office.asha.user_id))[0]
+    else:
+        source = next(iter(office.ask(settings.labels_of, office.asha, "lead_source")))
+        made = office.do(leads.create, office.asha, {"contact": "Mani", "company": "Vel Mills", "source": source})
+    told = office.ask(access.explain, manager, kind, made)
+    assert {"Sales engineer", "Manager", "Org admin", "Viewer"} <= {role for _name, role, _why in told}
+    path = f"/{kind}?id={made}"
+    visit(page, office.address, path, manager.user_id)
+    page.get_by_text("Who can see this", exact=True).click()
+    seen = page.locator(f".st-key-seen-by-{kind}-{made}").get_by_test_id("stText")
+    expect(seen).to_have_text([f"{name}, {role.lower()}, {why}." for name, role, why in told])
+    expect(seen.first).to_be_visible()
+    sits(page, office, "asha", path)
+    expect(heading(page, "Timeline")).to_be_visible()
+    assert 0 == page.get_by_text("Who can see this").count()
 
 
 def test_a_foreign_record_that_is_opened_is_kept_as_refused(office: Office, page: Page) -> None:

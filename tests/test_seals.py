@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,11 +13,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, create_engine
 
-from crm_core import opportunities, seals
+from crm_core import access, opportunities, seals
 from crm_core.__main__ import main
 from crm_core.database import Database
-from crm_core.errors import Invalid
+from crm_core.errors import Invalid, Refusal
 from crm_core.seals import Head
+from tests.browser import ROOT
 from tests.conftest import Office
 
 
@@ -198,6 +202,42 @@ def test_twenty_people_write_while_two_seal(office: Office, owning: Database) ->
     seal_all(owning)
     assert "" == wrong(owning)
     assert office.count("audit") == office.count("audit_seal") == ask(owning, seals.head).position
+
+
+def test_who_seals_at_the_same_time_waits_and_goes_on_where_the_first_ended(office: Office, owning: Database) -> None:
+    """F6, fact 5: two command lines at once, the second in a process of its own; neither is refused."""
+    rows = office.count("audit")
+    with ThreadPoolExecutor(1) as pool:
+        with owning.write() as first:
+            assert 4 == seals.seal(first, most=4)
+            url = owning.engine.url.render_as_string(hide_password=False)
+            second = pool.submit(
+                subprocess.run,
+                [sys.executable, "-m", "crm_core", "--url", url, "audit", "seal"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+            )
+            time.sleep(2)
+            assert not second.done()
+        said = second.result(timeout=30)
+    assert (0, f"Sealed {rows - 4} rows of the audit; the chain ends at position {rows}.\n") == (
+        said.returncode,
+        said.stdout,
+    )
+    assert ("", rows) == (wrong(owning), office.count("audit_seal"))
+
+
+def test_sealing_is_for_the_owner(office: Office) -> None:
+    """H, fact 5: who has got hold of the app's connection cannot seal what they have bent."""
+
+    def named(conn: Connection) -> int:
+        access.person(conn, office.meena)  # who may read all of it
+        return seals.seal(conn)
+
+    with pytest.raises(Refusal):
+        office.do(named)
+    assert 0 == office.count("audit_seal")
 
 
 def test_the_command_line_seals_exports_the_head_and_verifies(
