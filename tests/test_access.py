@@ -110,6 +110,7 @@ DOORS: dict[str, tuple[str, Callable[[Office, Actor], Any]]] = {
         ),
     ),
     "export": ("export", lambda office, actor: office.do(exports.as_csv, actor, Slice())),
+    "export a workbook": ("export", lambda office, actor: office.do(exports.as_xlsx, actor, Slice())),
     "add to a list": ("settings.change", lambda office, actor: office.do(settings.add, actor, "region", "Salem")),
     "rename in a list": (
         "settings.change",
