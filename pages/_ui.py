@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -154,6 +155,12 @@ def counted(count: int, noun: str = "opportunities") -> str:
 def go(params_: Mapping[str, Any]) -> None:
     """This function will put other parameters into this page's URL (in a callback: one history entry)."""
     st.query_params.from_dict({k: v for k, v in params_.items() if v not in (None, "", [])})
+
+
+def page_url(params_: Mapping[str, Any]) -> str:
+    """This function will give the address of this page with other parameters, to be pasted elsewhere."""
+    query = urlencode({k: v for k, v in params_.items() if v not in (None, "", [])}, doseq=True)
+    return f"{st.context.url or ''}?{query}".rstrip("?")
 
 
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
