@@ -244,7 +244,7 @@ def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:
 
 def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id: int) -> None:
     """This function will show a record's history, newest first, with the way into the audit for those who may."""
-    st.subheader("Timeline")
+    st.header("Timeline")
     for entry in visitor.ask(verb, record_id):
         st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(happened(entry))}]")
         lines = [
