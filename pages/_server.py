@@ -32,10 +32,10 @@ _open: dict[str, Database] = {}
 log = logs.named("crm")
 PEOPLE_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
-:root {color-scheme: light dark} body {font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 8vh auto; padding: 0 1rem}
+:root {color-scheme: light dark; background: Canvas; color: CanvasText} body {font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 8vh auto; padding: 0 1rem}
 h2 {font-size: 1rem; margin: 1.2rem 0 .2rem} ul {display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; margin: 0; list-style: none}
-</style><h1>Choose a person</h1><p>A trial: this page exists only on a trial database, on this machine.</p>
-<!-- people --></html>"""
+</style><main><h1>Choose a person</h1><p>A trial: this page exists only on a trial database, on this machine.</p>
+<!-- people --></main></html>"""
 
 
 def url() -> str:

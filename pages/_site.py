@@ -59,7 +59,9 @@ STYLE = """<style>
 [class*="st-key-fact-"] {flex-wrap: nowrap}
 [class*="st-key-fact-"] [data-testid="stText"] {font-size: .9rem}
 @media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p,
- [data-testid="stSidebarUserContent"] a {color: #8ab8ea}}
+ [data-testid="stSidebarUserContent"] a {color: #8ab8ea}
+ [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:hover,
+ [data-testid="stMultiSelectTagsContainer"] [data-tag] * {color: #12181f}}
 @media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none} [class*="st-key-num-"] {text-align: left}
  [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}

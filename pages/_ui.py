@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -156,6 +157,12 @@ def go(params_: Mapping[str, Any]) -> None:
     st.query_params.from_dict({k: v for k, v in params_.items() if v not in (None, "", [])})
 
 
+def page_url(params_: Mapping[str, Any]) -> str:
+    """This function will give the address of this page with other parameters, to be pasted elsewhere."""
+    query = urlencode({k: v for k, v in params_.items() if v not in (None, "", [])}, doseq=True)
+    return f"{st.context.url or ''}?{query}".rstrip("?")
+
+
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
     """This function will show a real link to a page of the app with its parameters; the label is plain text."""
     query = {k: v for k, v in (params_ or {}).items() if v not in (None, "", [])}
@@ -237,7 +244,7 @@ def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:
 
 def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id: int) -> None:
     """This function will show a record's history, newest first, with the way into the audit for those who may."""
-    st.subheader("Timeline")
+    st.header("Timeline")
     for entry in visitor.ask(verb, record_id):
         st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(happened(entry))}]")
         lines = [

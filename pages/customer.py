@@ -47,7 +47,7 @@ with right.container(border=True):
 
 here = Slice(customer=record.id)
 listing = visitor.ask(pipeline.listing, here, per_page=10)
-st.subheader("Opportunities", anchor=False)
+st.header("Opportunities", anchor=False)
 link(f"{counted(listing.count)} · {visitor.exact(listing.value)}", "opportunities", here.to_params())
 for row in listing.rows.itertuples(index=False):
     with st.container(key=f"row-{row.id}"):
@@ -58,7 +58,7 @@ for row in listing.rows.itertuples(index=False):
         stage.markdown(status(row.status))
 if record.active and visitor.person.may("opportunity.create"):
     link("New opportunity", "new_opportunity", {"customer": str(record.id)}, icon=":material/add:")
-st.subheader("Offers", anchor=False)
+st.header("Offers", anchor=False)
 for row in visitor.ask(offers.of_customer, record.id):
     with st.container(key=f"row-offer-{row.id}"):
         name, value, stage = st.columns((3, 1.2, 1.2), gap="small")

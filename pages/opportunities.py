@@ -8,7 +8,7 @@ from crm_core.slices import Slice
 from pages import _server
 from pages._filters import filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
-from pages._ui import counted, enter, link, param, params, plain, status
+from pages._ui import counted, enter, link, page_url, param, params, plain, status
 
 VIEW = ("sort", "page", "sum")
 SORT_LABELS = {
@@ -22,6 +22,7 @@ SORT_LABELS = {
 }
 WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.2, 1.1)
 HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status", "Created")
+SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 visitor = enter("opportunities")
 slice_ = Slice.from_params(params())
@@ -77,6 +78,18 @@ def reassign_form() -> None:
             st.rerun()
 
 
+def download(kind: str, mime: str, verb, *more) -> None:
+    """This function will offer the list as a file, written when it is asked for."""
+    st.download_button(
+        f"Export {kind}",
+        data=lambda: _server.database().submit(verb, visitor.actor, slice_, sort, *more),
+        file_name=f"opportunities.{kind.lower()}",
+        mime=mime,
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
 if param("sum") == "won":
@@ -99,13 +112,7 @@ for item in listing.rows.itertuples(index=False):
 pager(listing.page, listing.pages, slice_.to_params() | keep)
 with st.container(horizontal=True):
     if visitor.person.may("export"):
-        st.download_button(
-            "Export CSV",
-            data=lambda: _server.database().submit(exports.as_csv, visitor.actor, slice_, sort),
-            file_name="opportunities.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        download("XLSX", SPREADSHEET, exports.as_xlsx, page_url(slice_.to_params() | keep))
+        download("CSV", "text/csv", exports.as_csv)
     if visitor.person.may("opportunity.reassign"):
         reassign_form()

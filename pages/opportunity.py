@@ -115,7 +115,7 @@ with third.container(border=True):
 
 possible = visitor.ask(opportunities.moves, record)
 if possible:
-    st.subheader("Next")
+    st.header("Next")
     for column, move in zip(st.columns(max(4, len(possible))), possible, strict=False):
         with column:
             move_form(move)

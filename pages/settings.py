@@ -33,7 +33,7 @@ for row in visitor.ask(settings.rows, name):
 form = f"list-{name}-new"
 show(form, None)
 beside = problems(form, ["label"])
-st.subheader("Add", anchor=False)
+st.header("Add", anchor=False)
 text = st.text_input("Name of the new entry", key=f"{form}-label")
 beside("label")
 if st.button("Add", key=f"{form}-save", type="primary"):

@@ -79,7 +79,7 @@ for person in people:
                 run(f"back-{person.id}", users.reactivate, person.id, seen=person.version)
         problems(f"back-{person.id}")
 
-st.subheader("Invite", anchor=False)
+st.header("Invite", anchor=False)
 st.caption("They sign in with this e-mail address; nobody gets rights that are not given here.")
 FORM = "invite"
 show(FORM, None)

@@ -37,6 +37,8 @@ PERMISSIONS = {
     "customer.retire": "..xx.",
     "offer.create": "x.xx.",
     "export": "x.xx.",
+    "targets.change": "..xx.",
+    "view.share": "x.xx.",
     "audit.read": "..xx.",
     "settings.change": "...x.",
     "users.change": "...x.",

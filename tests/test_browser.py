@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
 import sys
 
+import openpyxl
 from playwright.sync_api import expect
 
 from crm_core import access, customers, leads, opportunities, pipeline, users
@@ -67,6 +69,28 @@ def test_reload_back_and_forward_show_the_slice_of_the_url(company, page):
     assert counted(page) == won
     page.go_forward()
     expect(page.get_by_text("Back to the list")).to_be_visible()
+
+
+def test_a_manager_downloads_the_list_as_both_kinds_of_file(company, page, tmp_path):
+    """J9: what the page shows, with its own address on the cover."""
+    address, database = company
+    manager = person(database, "manager")
+    visit(page, address, "/opportunities?status=won&sum=won&sort=-value&page=2", manager)
+    with database.read() as conn:
+        listed = pipeline.listing(conn, access.Actor(manager), Slice(status="won"), "-value", per_page=500)
+    for kind in ("CSV", "XLSX"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Export {kind}", exact=True).click()
+        assert f"opportunities.{kind.lower()}" == download.value.suggested_filename
+        download.value.save_as(tmp_path / kind)
+    lines = list(csv.DictReader((tmp_path / "CSV").read_text("utf-8-sig").splitlines()))
+    book = openpyxl.load_workbook((tmp_path / "XLSX").open("rb"))
+    numbers = [cell.value for cell in book["Opportunities"]["A"]][1:]
+    assert list(listed.rows["number"]) == [line["Number"] for line in lines] == numbers
+    assert counted(page) == len(numbers) == listed.count
+    cover = dict(book["Cover"].iter_rows(values_only=True))
+    assert f"{address}/opportunities?status=won&sort=-value&sum=won" == cover["Link"]
+    assert ("Status: Won", listed.won_value) == (cover["Selection"], cover["Won value"])
 
 
 def test_the_record_leads_back_to_the_same_slice(company, page):

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import openpyxl
 import pytest
 from sqlalchemy import Connection
 
@@ -214,6 +215,19 @@ def export(company: Company, name: str) -> tuple[Any, Any]:
     return wanted, got
 
 
+def workbook(company: Company, name: str) -> tuple[Any, Any]:
+    """J9: what the person's own file of plain text holds, in the same order."""
+    if name in ("arun", "vani", "devi"):
+        return refused(lambda: company.ask(exports.as_xlsx, name, Slice()))
+    wanted, got = [], []
+    for slice_ in company.slices():
+        text = company.ask(exports.as_csv, name, slice_).decode("utf-8-sig")
+        wanted.append([line[0] for line in csv.reader(io.StringIO(text))])
+        book = openpyxl.load_workbook(io.BytesIO(company.ask(exports.as_xlsx, name, slice_)))
+        got.append([cell.value for cell in book["Opportunities"]["A"]])
+    return wanted, got
+
+
 def refused(act: Callable[[], Any]) -> tuple[Any, Any]:
     try:
         act()
@@ -382,6 +396,7 @@ READS: dict[str, Oracle] = {
     "pipeline.choices": deal_choices,
     "pipeline.names": deal_names,
     "exports.as_csv": export,
+    "exports.as_xlsx": workbook,
     "opportunities.get": one_by_one(opportunities.get, "deals", Company.sees_deal),
     "opportunities.history": one_by_one(opportunities.history, "deals", Company.sees_deal),
     "leads.get": one_by_one(leads.get, "leads", Company.sees_lead),
