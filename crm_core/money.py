@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -65,6 +66,7 @@ def _number(raw: Any) -> Decimal:
     return Decimal(match["number"].replace(",", "")) * _UNITS.get(unit, Decimal(1))
 
 
+@lru_cache(4096)
 def exact(amount: Decimal | int, currency: str = "INR") -> str:
     """This function will write an amount in full: ₹12,34,567 or ₹12,34,567.50."""
     places = "#,##0.00" if amount != int(amount) else "#,##0"

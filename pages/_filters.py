@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from functools import wraps
 from typing import Any
 
 import streamlit as st
@@ -48,29 +49,46 @@ def filter_bar(
     """
     version = str(hash(slice_))
     dimensions = slice_.dimensions()
+    rest = [name for name in dimensions if name not in first and name not in without]
+    chosen = [name for name in rest if getattr(slice_, name)]
 
-    def apply(name: str, chosen: Any = None) -> None:
-        value = st.session_state.get(f"filter-{name}-{version}") if chosen is None else chosen
+    def apply(name: str, value: Any = None) -> None:
+        value = st.session_state.get(f"filter-{name}-{version}") if value is None else value
         go({**slice_.but(**{name: value or None}).to_params(), **(keep or {})})
 
-    def field(name: str, show: Callable[..., None] | None = None) -> None:
+    def field(name: str, options: Mapping[str, Mapping[str, str]], show: Callable[..., None] | None = None) -> None:
         show = show or INPUTS.get(dimensions[name].kind, _values)
-        options = visitor.ask(choices, name) if show is _values else {}
-        show(name, dimensions[name].label, getattr(slice_, name), f"filter-{name}-{version}", apply, options)
+        known = options.get(name, {})
+        show(name, dimensions[name].label, getattr(slice_, name), f"filter-{name}-{version}", apply, known)
 
-    rest = [name for name in dimensions if name not in first and name not in without]
+    def known_of(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        listed = [name for name in names if dimensions[name].kind not in INPUTS]
+
+        @wraps(choices)  # a refusal is kept under its name
+        def every(conn: Any, actor: Any) -> dict[str, Mapping[str, str]]:
+            return {name: choices(conn, actor, name) for name in listed}
+
+        found: dict[str, Mapping[str, str]] = visitor.ask(every)
+        return found
+
+    options = known_of((*first, *chosen))
     cells = st.container(key="filters").columns([1] * len(first) + [0.75], vertical_alignment="bottom")
     for cell, name in zip(cells, first, strict=False):
         with cell:
-            field(name)
-    chosen = [name for name in rest if getattr(slice_, name)]
-    with cells[-1].popover(f"More ({len(chosen)})" if chosen else "More", icon=":material/tune:"):
-        for name in rest:
-            field(name)
-        for name in (n for n in dimensions if dimensions[n].kind == "range"):
-            field(name, _between)
+            field(name, options)
+    # its key stays, so that it stays open while filters inside it are chosen; closed, it is not built
+    more = cells[-1].popover(
+        f"More ({len(chosen)})" if chosen else "More", icon=":material/tune:", key="more", on_change="rerun"
+    )
+    if more.open:
+        with more:
+            everything = known_of(rest)
+            for name in rest:
+                field(name, everything)
+            for name in (n for n in dimensions if dimensions[n].kind == "range" and n not in without):
+                field(name, everything, _between)
     if chosen:
-        known = visitor.ask(lambda conn, actor: slices.named(slice_, lambda name: choices(conn, actor, name)))
+        known = slices.named(slice_, lambda name: options.get(name, {}))
         with st.container(horizontal=True, key="chips"):
             for name in chosen:
                 said = type(slice_)(**{name: getattr(slice_, name)}).sentence(known)
@@ -158,7 +176,29 @@ def _between(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Ap
     )
 
 
-INPUTS = {"text": _text, "range": _range}
+def _day(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
+    period = periods.parse(chosen[0]) if len(chosen) == 1 else None
+
+    def on() -> None:
+        apply(name, str(st.session_state[f"{key}-day"] or "") or ())
+
+    st.date_input(
+        label,
+        value=period.first if period else None,
+        key=f"{key}-day",
+        on_change=on,
+        format="DD/MM/YYYY",
+        min_value=periods.FIRST_DAY,
+        max_value=periods.today(),
+    )
+
+
+def _ages(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
+    said = {age: slices.Slice(age=age).sentence() for age in slices.AGES}
+    _values(name, label, chosen, key, apply, {age: text.partition(": ")[2] for age, text in said.items()})
+
+
+INPUTS = {"text": _text, "range": _range, "day": _day, "days": _ages}
 
 
 def _offered() -> list[str]:

@@ -87,11 +87,16 @@ def signed_in(cookie: str | None) -> int | None:
 
 def trial_allowed(host: str) -> bool:
     """This function will tell whether the trial sign-in exists: none other, a trial database, reached on loopback."""
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    if _provider.configured() or name not in _provider.LOOPBACK:
+    if not trial_host(host):
         return False
     with database().read() as conn:
         return preferences.is_trial(conn)
+
+
+def trial_host(host: str) -> bool:
+    """This function will tell whether the trial sign-in may exist here: none other, reached on loopback."""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return not _provider.configured() and name in _provider.LOOPBACK
 
 
 def _local(request: Request) -> bool:

@@ -76,7 +76,8 @@ STYLE = """<style>
 def main() -> None:
     st.set_page_config(page_title="Pipeline", page_icon="📈", layout="wide")
     st.html(STYLE)
-    may = _permissions()
+    visitor = _visitor()
+    may = visitor.person.permissions if visitor else frozenset()
     shown = [
         st.Page(
             HERE / f"{name}.py",
@@ -89,6 +90,8 @@ def main() -> None:
         for name, title, icon, useful_to in LISTED
     ]
     hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
+    _ui.met.set(visitor)
+    _ui.site.set({page.url_path or "dashboard": page for page in (*shown, *hidden)})
     page = st.navigation([*shown, *hidden])
     top = st.container()
     page.run()
@@ -96,12 +99,11 @@ def main() -> None:
         _forms.unshown()
 
 
-def _permissions() -> frozenset[str]:
+def _visitor() -> _ui.Visitor | None:
     try:
-        visitor = _ui.known()
+        return _ui.known()
     except Refusal:
-        return frozenset()
-    return visitor.person.permissions if visitor else frozenset()
+        return None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -53,10 +54,15 @@ class Visitor:
         return money.compact(amount, self.currency)
 
 
+#: The present run of the script, in its own thread: who `_site` found signed in, and its pages by name.
+met: ContextVar[Visitor | None] = ContextVar("met", default=None)
+site: ContextVar[Mapping[str, Any]] = ContextVar("site")
+
+
 def enter(page: str) -> Visitor:
     """This function will let a signed-in person onto a page, or show the sign-in and stop. Call it first."""
     try:
-        visitor = known()
+        visitor = met.get() or known()
     except Refusal as why:
         refused(why)
         if isinstance(why, NotAllowed):
@@ -85,10 +91,12 @@ def known() -> Visitor | None:
             return None
     else:
         user_id = _server.signed_in(st.context.cookies.get(_server.COOKIE))
-        if user_id is None or not _server.trial_allowed(st.context.headers.get("host", "")):
+        if user_id is None or not _server.trial_host(st.context.headers.get("host", "")):
             return None
         actor = Actor(user_id, request_id)
     with _server.database().read() as conn:
+        if not _provider.configured() and not preferences.is_trial(conn):
+            return None
         try:
             return Visitor(actor, access.person(conn, actor), preferences.currency(conn))
         except NotAllowed:
@@ -166,7 +174,7 @@ def page_url(params_: Mapping[str, Any]) -> str:
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
     """This function will show a real link to a page of the app with its parameters; the label is plain text."""
     query = {k: v for k, v in (params_ or {}).items() if v not in (None, "", [])}
-    st.page_link(f"{page}.py", label=plain(label), query_params=query or None, icon=icon)
+    st.page_link(site.get()[page], label=plain(label), query_params=query or None, icon=icon)
 
 
 def refused(why: Refusal) -> None:
@@ -237,9 +245,12 @@ def facts(rows: Iterable[tuple[str, str | None]]) -> None:
 def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:
     """This function will tell managers and org admins who can see a record, and why."""
     if visitor.person.may("audit.read"):
-        with st.expander("Who can see this", icon=":material/visibility:", key=f"seen-by-{kind}-{record_id}"):
+        told = st.expander(
+            "Who can see this", icon=":material/visibility:", key=f"seen-by-{kind}-{record_id}", on_change="rerun"
+        )
+        if told.open:
             for name, role, why in visitor.ask(access.explain, kind, record_id):
-                st.text(f"{name}, {role.lower()}, {why}.")
+                told.text(f"{name}, {role.lower()}, {why}.")
 
 
 def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id: int) -> None:

@@ -124,7 +124,9 @@ if linkable and not record.offer_id:
 if visitor.person.may("opportunity.reassign"):
     reassign_form()
 if visitor.ask(opportunities.editable, record):
-    with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
-        edit_form()
+    editing = st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}", on_change="rerun")
+    if editing.open:
+        with editing:
+            edit_form()
 explain_access(visitor, "opportunity", record.id)
 timeline(visitor, opportunities.history, record.id)
