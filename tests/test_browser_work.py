@@ -286,6 +286,7 @@ def test_a_form_opened_before_somebody_elses_change_says_what_changed_and_keeps_
     made = office.opportunity()
     sits(page, office, "asha", f"/opportunity?id={made}")
     page.get_by_text("Edit", exact=True).click()
+    expect(page.get_by_label("Title", exact=True)).to_be_visible()
     office.do(opportunities.edit, office.kavya, made, {"city": "Salem"})
     type_into(page, "Title", "Cooling water")
     press(page, "Save changes")
