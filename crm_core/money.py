@@ -69,6 +69,8 @@ def _number(raw: Any) -> Decimal:
 @lru_cache(4096)
 def exact(amount: Decimal | int, currency: str = "INR") -> str:
     """This function will write an amount in full: ₹12,34,567 or ₹12,34,567.50."""
+    if amount < 0:
+        return "−" + exact(-amount, currency)
     places = "#,##0.00" if amount != int(amount) else "#,##0"
     if currency == "INR":
         places = places.replace("#,##0", "#,##,##0")
@@ -77,6 +79,8 @@ def exact(amount: Decimal | int, currency: str = "INR") -> str:
 
 def compact(amount: Decimal | int, currency: str = "INR") -> str:
     """This function will write an amount for tiles and axes: ₹1.23 Cr, ₹12.5 L, ₹84,200."""
+    if amount < 0:
+        return "−" + compact(-amount, currency)
     million = ((Decimal(10**6), "M"), (Decimal(10**3), "K"))
     steps: tuple[tuple[Decimal, str], ...] = ((CRORE, " Cr"), (LAKH, " L")) if currency == "INR" else million
     # 0.005 of a step below it already rounds up to it, so that ₹99,99,999 reads ₹1 Cr, not ₹100 L

@@ -83,6 +83,34 @@ def _parse(code: str) -> Period | None:
     return None
 
 
+def comparable(period: Period, today: date) -> Period | None:
+    """This function will give the period before, as long: of a running one, only as many days as have passed."""
+    if not period.first or not period.after:
+        return None
+    if period.first.day == period.after.day == 1:
+        months = (period.after.year - period.first.year) * 12 + period.after.month - period.first.month
+        first = _add(period.first, -months)
+    else:
+        first = period.first - (period.after - period.first)
+    if period.first <= today < period.after:
+        return Period(first, min(first + (today - period.first) + timedelta(days=1), period.first))
+    return Period(first, period.first)
+
+
+def month_ends(today: date, count: int) -> list[date]:
+    """This function will give the last days of so many months, the last of them being `today`."""
+    begun = date(today.year, today.month, 1)
+    return [day_before(_add(begun, -n)) for n in range(count - 2, -1, -1)] + [today]
+
+
+def offered(today: date) -> list[str]:
+    """This function will name the periods that people choose most: this month and the last, quarters, financial years."""
+    year = int(financial_year(today)[2:6])
+    years = [f"fy{y}-{(y + 1) % 100:02d}" for y in (year, year - 1, year - 2)]
+    months = [f"{today:%Y-%m}", f"{day_before(date(today.year, today.month, 1)):%Y-%m}"]
+    return [*months, *(f"{years[0]}-q{q}" for q in range(1, 5)), *years]
+
+
 def label(code: str) -> str:
     """This function will say a period in words: Nov 2026, FY 2026-27, 1 Apr 2026 to 30 Jun 2026."""
     period = parse(code)
@@ -131,6 +159,11 @@ def day(when: date | None) -> str:
 def moment(at: datetime | None) -> str:
     """This function will write an instant in IST: 24 Nov 2026, 14:35; "" for none."""
     return f"{day(in_india(at).date())}, {in_india(at):%H:%M}" if at else ""
+
+
+def days_before(when: date, days: int) -> date:
+    """This function will give the day so many days before."""
+    return when - timedelta(days=days)
 
 
 def day_before(when: date) -> date:

@@ -6,12 +6,13 @@ and its list cannot disagree because they are the same rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, func, null, select
+from sqlalchemy import ColumnElement, Connection, Date, false, func, literal, null, select, union_all
 
 from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql
 from crm_core.access import Actor, Person, person, visible_to
@@ -57,6 +58,16 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Sums:
+    """What a slice comes to: amounts in Decimal rupees; days between creation and close, summed, of those closed."""
+
+    count: int
+    value: Decimal
+    won_value: Decimal
+    days: int
+
+
+@dataclass(frozen=True)
 class Movement:
     """What moved a slice's open pipeline in a period; amounts in Decimal rupees.
 
@@ -93,6 +104,69 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     return pd.DataFrame(
         {name: pd.Series([r[i] for r in rows], dtype=object) for i, name in enumerate((*names, *MEASURES))}
     )
+
+
+def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> list[Sums]:
+    """This function will count and sum many slices in the actor's scope at once, in their order; None is an empty one."""
+    asking, anyday = person(conn, actor), literal(periods.FIRST_DAY, Date)
+    queries = []
+    for number, part in enumerate(parts):
+        facts = (part or Slice()).facts
+        days = sql.days_since(facts.c.created_at, anyday) - sql.days_since(facts.c.closed_at, anyday)
+        total = func.coalesce(func.sum(days), 0).label("days")
+        where = _within(asking, part) if part else [false()]
+        queries.append(select(literal(number).label("number"), *_sums(facts), total).where(*where))
+    found = sorted(conn.execute(union_all(*queries)), key=lambda row: row.number) if queries else []
+    return [Sums(*row[1:]) for row in found]
+
+
+def parts(slice_: Slice, by: str, code: str = "") -> dict[str, tuple[str, Slice | None]]:
+    """This function will name what a breakdown of a period counts: created, won and lost, each by which dimension.
+
+    Created in the period, won and lost in it; by month (`created`), what was won and lost by the month of it.
+    """
+    span, closing = code or None, "closed" if by == "created" else by
+    first = "closed" if by == "reason" else "created"
+    made = slice_.narrowed(**{first: span}) if span else slice_
+    return {
+        "made": (by, made),
+        "won": (
+            closing,
+            slice_.narrowed(status=lifecycle.WON, closed=span) if span else slice_.narrowed(status=lifecycle.WON),
+        ),
+        "lost": (
+            closing,
+            slice_.narrowed(status=lifecycle.LOST, closed=span) if span else slice_.narrowed(status=lifecycle.LOST),
+        ),
+    }
+
+
+def breakdown(conn: Connection, actor: Actor, slice_: Slice, by: str, code: str = "") -> pd.DataFrame:
+    """This function will break a slice down by a dimension for a period, as `parts` says.
+
+    Frame: key (text), count, value (Decimal rupees), won, won_value, lost, lost_value, win (Decimal
+    percent: won ÷ (won + lost); None where neither). Every active value of a configured list has a row.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    zero = {"count": 0, "value": Decimal(0), "won": 0, "won_value": Decimal(0), "lost": 0, "lost_value": Decimal(0)}
+    for name, (dimension, part) in parts(slice_, by, code).items():
+        if part is None:
+            continue
+        for key, count, value, won_value in totals(conn, actor, part, dimension).itertuples(index=False):
+            row = rows.setdefault(key, {"key": key, **zero})
+            row |= {
+                "made": {"count": count, "value": value},
+                "won": {"won": count, "won_value": won_value},
+                "lost": {"lost": count, "lost_value": value},
+            }[name]
+    for row in rows.values():
+        row["win"] = rate(row["won"], row["lost"])
+    return pd.DataFrame(list(rows.values()), columns=["key", *zero, "win"], dtype=object)
+
+
+def rate(won: int, lost: int) -> Decimal | None:
+    """This function will give the win rate in percent, of the won and lost alone; None where there are none."""
+    return Decimal(100 * won) / (won + lost) if won + lost else None
 
 
 def listing(

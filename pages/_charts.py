@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import altair as alt
@@ -13,22 +14,121 @@ from crm_core.lifecycle import STAGES
 
 #: One colour for a tone everywhere, mid-toned so that it carries on light and on dark.
 TONES = {"blue": "#5b8fd6", "violet": "#8f7ad1", "green": "#3f9d6d", "red": "#c9655f", "gray": "#98a2ad"}
+STATUS_TONES = alt.Scale(domain=[s.label for s in STAGES], range=[TONES[s.tone] for s in STAGES])
+_TIPS = [alt.Tooltip("label:N", title=" "), alt.Tooltip("shown:N", title="Value"), alt.Tooltip("said:N", title=" ")]
+_NAMES: Any = alt.Axis(labelLimit=150, ticks=False, domain=False)
 
 
-def bars(frame: pd.DataFrame, key: str, currency: str) -> dict[str, str] | None:
-    """This function will draw horizontal bars stacked by status and return the clicked {key, status}.
+def draw(make: Callable[..., dict[str, Any]], frame: pd.DataFrame, key: str, height: int, *given: str) -> Any:
+    """This function will draw a kind of chart below and return the clicked mark's fields, or None.
 
-    Frame: key, label, status (codes), stage (label), amount (float), shown (text), count.
+    Every frame has key, label, amount (float), shown and said (text); more as its kind asks.
     """
-    event = st.vega_lite_chart(
-        frame, _bars(currency), key=key, on_select="rerun", height=132 + 26 * frame["key"].nunique()
+    event = st.vega_lite_chart(frame, make(*given), key=key, on_select="rerun", height=height)
+    marks = event["selection"].get("pick") if event else None
+    return marks[0] if marks else None
+
+
+@functools.cache
+def stacked(currency: str) -> dict[str, Any]:
+    """Horizontal bars stacked by status. Frame also: status (code), stage (label), rank."""
+    pick = alt.selection_point(name="pick", fields=["key", "status"])
+    legend = alt.Legend(orient="top", columns=3, symbolStrokeWidth=0, labelFontSize=11, columnPadding=8, offset=4)
+    bars = _base().mark_bar(cursor="pointer", stroke="white", strokeWidth=0.6)
+    bars = bars.encode(
+        y=alt.Y("label:N", title=None, sort=None, axis=_NAMES),
+        x=alt.X("amount:Q", title=None, stack="zero", axis=_axis(currency)),
+        color=alt.Color("stage:N", title=None, scale=STATUS_TONES, legend=legend),
+        order=alt.Order("rank:Q"),
+        opacity=_lit(pick),
+        tooltip=[*_TIPS, alt.Tooltip("stage:N", title="Status")],
     )
-    return _picked(event)
+    return _spec(bars.add_params(pick))
 
 
-def columns(frame: pd.DataFrame, key: str, colour: str, currency: str) -> dict[str, str] | None:
-    """This function will draw one column a month and return the clicked {key}. Frame: key, label, amount, shown, count."""
-    return _picked(st.vega_lite_chart(frame, _columns(colour, currency), key=key, on_select="rerun", height=200))
+@functools.cache
+def ranked(currency: str, tone: str) -> dict[str, Any]:
+    """Horizontal bars of one measure, each with its value beside it."""
+    pick = alt.selection_point(name="pick", fields=["key"])
+    name = alt.Y("label:N", title=None, sort=None, axis=_NAMES)
+    bars = (
+        _base()
+        .mark_bar(cursor="pointer", color=TONES[tone], cornerRadiusEnd=2)
+        .encode(y=name, x=alt.X("amount:Q", title=None, axis=None), opacity=_lit(pick), tooltip=_TIPS)
+        .add_params(pick)
+    )
+    return _spec(bars + _beside(name, alt.X("amount:Q")))
+
+
+@functools.cache
+def against(currency: str) -> dict[str, Any]:
+    """Achieved as a bar, the target as a tick across it. Frame also: target (float or None)."""
+    pick = alt.selection_point(name="pick", fields=["key"])
+    name = alt.Y("label:N", title=None, sort=None, axis=_NAMES)
+    bars = (
+        _base()
+        .mark_bar(cursor="pointer", color=TONES["green"], height={"band": 0.55})
+        .encode(y=name, x=alt.X("amount:Q", title=None, axis=_axis(currency)), opacity=_lit(pick), tooltip=_TIPS)
+        .add_params(pick)
+    )
+    ticks = _base().mark_tick(color="#e0a23b", thickness=3, height={"band": 0.9}).encode(y=name, x=alt.X("target:Q"))
+    return _spec(bars + ticks)
+
+
+@functools.cache
+def waterfall(currency: str) -> dict[str, Any]:
+    """Columns from `low` to `high`, one after the other. Frame also: low, high, tone (name)."""
+    pick = alt.selection_point(name="pick", fields=["key"])
+    step = alt.X(
+        "label:N",
+        title=None,
+        sort=None,
+        axis=alt.Axis(labelAngle=0, ticks=False, labelFontSize=11, labelOverlap=False, labelLimit=90),
+    )
+    tones = alt.Scale(domain=list(TONES), range=list(TONES.values()))
+    bars = (
+        _base()
+        .mark_bar(cursor="pointer", size=34)
+        .encode(
+            x=step,
+            y=alt.Y("low:Q", title=None, axis=_axis(currency), scale=alt.Scale(zero=False, nice=True, padding=12)),
+            y2="high:Q",
+            color=alt.Color("tone:N", scale=tones, legend=None),
+            opacity=_lit(pick),
+            tooltip=_TIPS,
+        )
+        .add_params(pick)
+    )
+    words = _base().mark_text(dy=-7, fontSize=11, color=TONES["gray"]).encode(x=step, y="top:Q", text="shown:N")
+    return _spec(bars + words)
+
+
+@functools.cache
+def columns(currency: str, tone: str) -> dict[str, Any]:
+    """One column a month."""
+    pick = alt.selection_point(name="pick", fields=["key"])
+    bars = _base().mark_bar(cursor="pointer", color=TONES[tone], cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
+    bars = bars.encode(
+        x=alt.X("label:N", title=None, sort=None, axis=alt.Axis(labelAngle=-60, labelOverlap=True, ticks=False)),
+        y=alt.Y("amount:Q", title=None, axis=_axis(currency)),
+        opacity=_lit(pick),
+        tooltip=_TIPS,
+    )
+    return _spec(bars.add_params(pick))
+
+
+def _base() -> alt.Chart:
+    return alt.Chart(pd.DataFrame({"key": []}))
+
+
+def _lit(pick: alt.Parameter) -> Any:
+    return alt.condition(pick, alt.value(1), alt.value(0.45))
+
+
+def _beside(name: alt.Y, amount: alt.X) -> alt.Chart:
+    return (
+        _base().mark_text(align="left", dx=5, fontSize=11, color=TONES["gray"]).encode(y=name, x=amount, text="shown:N")
+    )
 
 
 def _axis(currency: str) -> alt.Axis:
@@ -42,65 +142,14 @@ def _axis(currency: str) -> alt.Axis:
     return alt.Axis(labelExpr=short, tickCount=4, domain=False)
 
 
-def _picked(event: Any) -> dict[str, str] | None:
-    marks = event["selection"].get("pick") if event else None
-    return marks[0] if marks else None
-
-
-def _spec(chart: alt.Chart) -> dict[str, Any]:
+def _spec(chart: Any) -> dict[str, Any]:
     spec: dict[str, Any] = chart.to_dict()
-    for name in ("data", "datasets", "config"):
-        spec.pop(name, None)
+    _without_data(spec)
     return spec
 
 
-@functools.cache
-def _bars(currency: str) -> dict[str, Any]:
-    pick = alt.selection_point(name="pick", fields=["key", "status"])
-    chart = (
-        alt.Chart(pd.DataFrame({"key": []}))
-        .mark_bar(cursor="pointer", stroke="white", strokeWidth=0.6)
-        .encode(
-            y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False)),
-            x=alt.X("amount:Q", title=None, stack="zero", axis=_axis(currency)),
-            color=alt.Color(
-                "stage:N",
-                title=None,
-                scale=alt.Scale(domain=[s.label for s in STAGES], range=[TONES[s.tone] for s in STAGES]),
-                legend=alt.Legend(
-                    orient="top", columns=3, symbolStrokeWidth=0, labelFontSize=11, columnPadding=8, offset=4
-                ),
-            ),
-            order=alt.Order("rank:Q"),
-            opacity=alt.condition(pick, alt.value(1), alt.value(0.45)),
-            tooltip=[
-                alt.Tooltip("label:N", title=" "),
-                alt.Tooltip("stage:N", title="Status"),
-                alt.Tooltip("shown:N", title="Value"),
-                alt.Tooltip("count:Q", title="Opportunities"),
-            ],
-        )
-        .add_params(pick)
-    )
-    return _spec(chart)
-
-
-@functools.cache
-def _columns(colour: str, currency: str) -> dict[str, Any]:
-    pick = alt.selection_point(name="pick", fields=["key"])
-    chart = (
-        alt.Chart(pd.DataFrame({"key": []}))
-        .mark_bar(cursor="pointer", color=TONES[colour], cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
-        .encode(
-            x=alt.X("label:N", title=None, sort=None, axis=alt.Axis(labelAngle=-60, labelOverlap=True, ticks=False)),
-            y=alt.Y("amount:Q", title=None, axis=_axis(currency)),
-            opacity=alt.condition(pick, alt.value(1), alt.value(0.45)),
-            tooltip=[
-                alt.Tooltip("label:N", title=" "),
-                alt.Tooltip("shown:N", title="Value"),
-                alt.Tooltip("count:Q", title="Opportunities"),
-            ],
-        )
-        .add_params(pick)
-    )
-    return _spec(chart)
+def _without_data(spec: dict[str, Any]) -> None:
+    for name in ("data", "datasets", "config"):
+        spec.pop(name, None)
+    for layer in spec.get("layer", ()):
+        _without_data(layer)

@@ -144,7 +144,7 @@ def _text(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply
 
 
 def _range(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
-    codes = list(dict.fromkeys([*chosen, *_offered()]))
+    codes = list(dict.fromkeys([*chosen, *periods.offered(periods.today())]))
     st.selectbox(
         label,
         codes,
@@ -199,10 +199,3 @@ def _ages(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply
 
 
 INPUTS = {"text": _text, "range": _range, "day": _day, "days": _ages}
-
-
-def _offered() -> list[str]:
-    today = periods.today()
-    year = int(periods.financial_year(today)[2:6])
-    years = [f"fy{y}-{(y + 1) % 100:02d}" for y in (year, year - 1, year - 2)]
-    return [f"{today:%Y-%m}", *(f"{years[0]}-q{q}" for q in range(1, 5)), *years]

@@ -66,7 +66,7 @@ STYLE = """<style>
  [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
  [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"],
- .st-key-tiles [data-testid="stColumn"] {
+ .st-key-figures [data-testid="stColumn"], .st-key-stages [data-testid="stColumn"] {
   min-width: 45% !important; flex: 1 1 45% !important}
  [class*="st-key-log-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem}
  [class*="st-key-log-"] [data-testid="stColumn"] [data-testid="stColumn"] {min-width: 28% !important; flex: 1 1 28% !important}}
@@ -91,7 +91,6 @@ def main() -> None:
     ]
     hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
     _ui.met.set(visitor)
-    _ui.site.set({page.url_path or "dashboard": page for page in (*shown, *hidden)})
     page = st.navigation([*shown, *hidden])
     top = st.container()
     page.run()

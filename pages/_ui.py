@@ -54,9 +54,8 @@ class Visitor:
         return money.compact(amount, self.currency)
 
 
-#: The present run of the script, in its own thread: who `_site` found signed in, and its pages by name.
+#: Who `_site` found signed in, in the present run of the script, which has a thread of its own.
 met: ContextVar[Visitor | None] = ContextVar("met", default=None)
-site: ContextVar[Mapping[str, Any]] = ContextVar("site")
 
 
 def enter(page: str) -> Visitor:
@@ -174,7 +173,7 @@ def page_url(params_: Mapping[str, Any]) -> str:
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
     """This function will show a real link to a page of the app with its parameters; the label is plain text."""
     query = {k: v for k, v in (params_ or {}).items() if v not in (None, "", [])}
-    st.page_link(site.get()[page], label=plain(label), query_params=query or None, icon=icon)
+    st.page_link(f"{page}.py", label=plain(label), query_params=query or None, icon=icon)
 
 
 def refused(why: Refusal) -> None:

@@ -1,140 +1,107 @@
-"""The dashboard: the pipeline at a glance, every number and every bar a link to its opportunities."""
+"""The dashboard: the headline and the stages, and below them one view at a time; every figure opens its opportunities."""
 
-import pandas as pd
 import streamlit as st
 
-from crm_core import lifecycle, periods, pipeline
-from crm_core.slices import DIMENSIONS, Slice
-from pages import _charts
+from crm_core import exports, headline, lifecycle, periods, pipeline
+from crm_core.slices import Slice
+from pages import _sections
 from pages._filters import filter_bar, notices
-from pages._ui import counted, enter, link, params, plain, status
+from pages._period import chosen, period_input
+from pages._ui import counted, enter, go, link, param, params, plain, status
 
-FILTERS = ("region", "business_unit", "owner", "product", "created")
-BREAKDOWNS = (("region", "By region"), ("business_unit", "By business unit"), ("owner", "By sales engineer"))
+FILTERS = ("region", "business_unit", "owner", "product", "asof")
+VIEWS = {
+    "": ("Overview", _sections.overview),
+    "breakdown": ("Breakdowns", _sections.breakdown),
+    "ageing": ("Ageing and flow", _sections.ageing),
+}
+ROW = 5
+#: the figures whose day of comparison stands for the others' of their kind
+SAID = ("achieved", "pipeline")
+KEPT = ("period", "view", "by", "sort", "against")
 
 visitor = enter("dashboard")
 slice_ = Slice.from_params(params())
+kept = {name: param(name) for name in KEPT if param(name)}
+view = param("view") if param("view") in VIEWS else ""
 
 
-def open_list(part: Slice, measure: str = "value") -> None:
-    """This function will go to the list of a part of the dashboard's slice."""
-    st.switch_page(
-        "opportunities.py", query_params=part.to_params() | ({"sum": "won"} if measure == "won_value" else {})
-    )
-
-
-def tile(column, name: str, title: str, part: Slice | None, count: int, amount, measure: str = "value") -> None:
-    """This function will show one figure as a card that is a link to exactly its opportunities."""
-    if part is None:
-        return
-    query = part.to_params() | ({"sum": "won"} if measure == "won_value" else {})
-    with column.container(border=True, key=f"tile-{name}"):
-        st.markdown(title)
-        st.subheader(plain(visitor.compact(amount)), anchor=False)
-        st.caption(plain(visitor.exact(amount)))
-        link(counted(count), "opportunities", query)
-
-
-def tiles() -> None:
-    """This function will show a tile for each status and one for the open pipeline."""
-    by_status = visitor.ask(pipeline.totals, slice_, by="status").set_index("status")
-    shown = [s for s in lifecycle.STAGES if not slice_.status or s.code in slice_.status]
-    cells = st.container(key="tiles").columns(len(shown) + 1)
-    stock = by_status[by_status.index.isin(lifecycle.PIPELINE)]
-    part = slice_.narrowed(status=lifecycle.PIPELINE)
-    tile(cells[0], "pipeline", "**Open pipeline**", part, int(stock["count"].sum()), sum(stock["value"]))
-    for cell, stage in zip(cells[1:], shown, strict=True):
-        row = by_status.loc[stage.code]
-        measure = "won_value" if "won_value" in stage.holds else "value"
-        tile(
-            cell,
-            stage.code,
-            status(stage.code),
-            slice_.narrowed(status=stage.code),
-            row["count"],
-            row[measure],
-            measure,
+def figure_tile(column, figure: headline.Figure, words: str) -> None:
+    """This function will show one figure with its change and its trend, as a card that is a link to what it is of."""
+    written = {
+        "money": visitor.compact,
+        "percent": lambda value: f"{value:.1f} %",
+        "days": lambda value: f"{value:.0f} days",
+        "count": lambda value: f"{value:,.0f}",
+    }[figure.kind]
+    value = "–" if figure.value is None else written(figure.value)
+    delta = None
+    if figure.value is not None and figure.before is not None:
+        change = figure.value - figure.before
+        points = f"{abs(change):.1f} points" if figure.kind == "percent" else written(abs(change))
+        delta = ("-" if change < 0 else "") + plain(points) if change else None
+    with column.container(border=True, key=f"tile-{figure.name}"):
+        st.metric(
+            figure.label,
+            plain(value),
+            delta,
+            delta_color="inverse" if figure.name in ("days", "overdue") else "normal",
+            chart_data=[float(v) for v in figure.trend if v is not None] or None,
+            help=plain(
+                f"{figure.meaning} {words} Change: {figure.since or 'not known'}. Trend: the last twelve months."
+            ),
         )
+        if figure.part is not None:
+            link(counted(figure.count), "opportunities", _sections.query(figure.part, figure.measure))
 
 
-def breakdown(name: str, title: str) -> None:
-    """This function will show a dimension as bars by status, and the same numbers as a table of links."""
-    st.subheader(title)
-    labels = visitor.ask(pipeline.choices, name)
-    whole = visitor.ask(pipeline.totals, slice_, by=name)
-    split = visitor.ask(pipeline.totals, slice_, by=(name, "status"))
-    whole = whole.sort_values("value", ascending=False, kind="stable") if len(whole) else whole
-    order = {key: position for position, key in enumerate(whole[name])}
-    rank = {s.code: position for position, s in enumerate(lifecycle.STAGES)}
-    frame = pd.DataFrame(
-        [
-            (
-                key,
-                labels.get(key, key),
-                code,
-                lifecycle.STAGE[code].label,
-                rank[code],
-                float(value),
-                visitor.exact(value),
-                count,
-            )
-            for key, code, count, value, _won in split.itertuples(index=False)
-        ],
-        columns=["key", "label", "status", "stage", "rank", "amount", "shown", "count"],
-    ).sort_values("key", key=lambda k: k.map(order), kind="stable")
-    if frame.empty:
-        st.info("No opportunities for this selection.")
-        return
-    picked = _charts.bars(frame, f"bars-{name}-{hash(slice_)}", visitor.currency)
-    if picked and (part := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
-        open_list(part)
-    counts = {(key, code): count for key, code, count, _v, _w in split.itertuples(index=False)}
-    with st.expander(f"{title}: the numbers as links"):
-        for key, count, value, _won in whole.itertuples(index=False):
-            with st.container(key=f"row-{name}-{key}", horizontal=True, gap="small"):
-                part = slice_.narrowed(**{name: key})
-                text = f"{labels.get(key, key)}: {count:,} · {visitor.exact(value)}"
-                link(text, "opportunities", part.to_params() if part else {})
-                for stage in lifecycle.STAGES:
-                    segment = slice_.narrowed(**{name: key, "status": stage.code})
-                    if segment and (number := counts.get((key, stage.code))):
-                        link(f"{stage.mark} {stage.label} {number:,}", "opportunities", segment.to_params())
-
-
-def by_month(name: str, title: str, part: Slice | None, measure: str, colour: str) -> None:
-    """This function will show the months of a range as columns, and the same numbers as links."""
-    st.subheader(title)
-    months = visitor.ask(pipeline.totals, part, by=name).tail(36) if part else pd.DataFrame()
-    if months.empty:
-        st.info("No opportunities for this selection.")
-        return
-    frame = pd.DataFrame(
-        {
-            "key": months[name],
-            "label": months[name].map(periods.label),
-            "amount": months[measure].astype(float),
-            "shown": months[measure].map(visitor.exact),
-            "count": months["count"],
-        }
+def figures(code: str) -> None:
+    """This function will show the headline."""
+    known = visitor.ask(pipeline.names, slice_)
+    words = f"Of: {slice_.sentence(known)}, in your scope: {exports.scope(visitor.person)}. "
+    words += f"Period: {periods.label(code) if code else 'all time'}. "
+    words += f"As of {periods.day(slice_.day()) or 'now'}; days are days in India (IST)."
+    shown = visitor.ask(headline.figures, slice_, code)
+    with st.container(key="figures"):
+        for row in (shown[:ROW], shown[ROW:]):
+            for cell, figure in zip(st.columns(ROW), row, strict=False):
+                figure_tile(cell, figure, words)
+    since = dict.fromkeys(
+        f"{figure.label.lower()} {figure.since}" for figure in shown if figure.name in SAID and figure.since
     )
-    picked = _charts.columns(frame, f"months-{name}-{hash(slice_)}", colour, visitor.currency)
-    if picked and (clicked := part.narrowed(**{name: picked["key"]})):
-        open_list(clicked, measure)
-    with st.expander(f"{title}: the numbers as links"):
-        for row in frame.iloc[::-1].itertuples(index=False):
-            query = part.narrowed(**{name: row.key}).to_params() | ({"sum": "won"} if measure == "won_value" else {})
-            link(f"{row.label}: {row.count:,} · {row.shown}", "opportunities", query)
+    if since:
+        st.caption(plain(f"Change: {'; '.join(since)}."))
+
+
+def stages(code: str) -> None:
+    """This function will show each stage's count and value, a link each: of the closed ones those of the period."""
+    parts = {s.code: headline.closed(slice_, code if s.closed else "", s.code) for s in lifecycle.STAGES}
+    found = dict(zip(parts, visitor.ask(pipeline.series, list(parts.values())), strict=True))
+    shown = [s for s in lifecycle.STAGES if not slice_.status or s.code in slice_.status]
+    for cell, stage in zip(st.container(key="stages").columns(max(1, len(shown))), shown, strict=False):
+        sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
+        with cell.container(border=True, key=f"tile-{stage.code}"):
+            st.markdown(f"{status(stage.code)}\n\n**{plain(visitor.compact(getattr(sums, measure)))}**")
+            if parts[stage.code]:
+                link(counted(sums.count), "opportunities", _sections.query(parts[stage.code], measure))
 
 
 st.title("Pipeline")
-filter_bar(visitor, slice_, pipeline.choices, FILTERS)
-known = notices(visitor, slice_, pipeline.names, ())
-st.caption(plain(slice_.sentence(known)))
-tiles()
-left, right = st.columns(2, gap="large")
-for column, (name, title) in zip((left, right, left), BREAKDOWNS, strict=True):
-    with column:
-        breakdown(name, title)
-with right:
-    by_month("created", f"{DIMENSIONS['created'].label} by month", slice_, "value", "blue")
-    by_month("closed", "Won by month", slice_.narrowed(status=lifecycle.WON), "won_value", "green")
+code = chosen()
+choosing, filtering = st.columns([1, 5], vertical_alignment="top")
+with choosing:
+    period_input(code, lambda found: go(slice_.to_params() | kept | {"period": found}))
+with filtering:
+    filter_bar(visitor, slice_, pipeline.choices, FILTERS, kept, without=("moved", "during", "reached", "age"))
+known = notices(visitor, slice_, pipeline.names, KEPT)
+st.caption(plain(slice_.sentence(known) + (f"; period: {periods.label(code)}" if code else "; all time")))
+figures(code)
+stages(code)
+picked = st.segmented_control(
+    "View", list(VIEWS), default=view, required=True, format_func=lambda v: VIEWS[v][0], key=f"view-{view}",
+    label_visibility="collapsed",
+)  # fmt: skip
+if picked != view:
+    go(slice_.to_params() | kept | {"view": picked})
+    st.rerun()
+VIEWS[view][1](visitor, slice_, code, kept)
