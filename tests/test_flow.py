@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -108,10 +109,10 @@ def test_the_flow_equals_its_lists_and_a_recount(office: Office, seed: int) -> N
 def waits(history: list, inside: set[int], part: Slice) -> list[list]:
     """This function will count the moves of opportunities and the median days before them, one after the other."""
     day, took = part.day(), defaultdict(list)
-    for before, after in zip(history, history[1:], strict=False):
-        if after.opportunity_id == before.opportunity_id and after.opportunity_id in inside:
-            if day is None or after.at < periods.midnight(periods.next_day(day)):
-                took[after.from_status, after.to_status].append(int((after.at - before.at).total_seconds()))
+    for before, after in itertools.pairwise(history):
+        known = day is None or after.at < periods.midnight(periods.next_day(day))
+        if known and after.opportunity_id == before.opportunity_id and after.opportunity_id in inside:
+            took[after.from_status, after.to_status].append(int((after.at - before.at).total_seconds()))
     order = list(lifecycle.STAGE)
     keys = sorted(took, key=lambda key: (order.index(key[0]), order.index(key[1])))
     return [[*key, len(took[key]), round(Decimal(median(took[key])) / 86_400, 2)] for key in keys]
