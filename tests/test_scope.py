@@ -21,18 +21,21 @@ from sqlalchemy import Connection
 import crm_core
 from crm_core import (
     access,
+    bridge,
     courses,
     customers,
     denials,
     exports,
     flow,
     forecast,
+    headline,
     leads,
     lifecycle,
     offers,
     opportunities,
     periods,
     pipeline,
+    reports,
     settings,
     trail,
     users,
@@ -184,7 +187,7 @@ def totals(company: Company, name: str) -> tuple[Any, Any]:
     wanted, got = [], []
     for slice_ in company.random.sample(company.slices(), 4):
         deals = [company.deals[i] for i in company.in_slice(name, slice_)]
-        for by in [d for d in DIMENSIONS if DIMENSIONS[d].kind != "text"]:
+        for by in [d for d in DIMENSIONS if DIMENSIONS[d].column is not None and DIMENSIONS[d].matches is None]:
             groups: dict[str, list[Any]] = {}
             for deal in deals:
                 if deal._mapping[DIMENSIONS[by].column.key] is not None:
@@ -201,6 +204,57 @@ def totals(company: Company, name: str) -> tuple[Any, Any]:
 def ids(company: Company, name: str) -> tuple[Any, Any]:
     slices = company.slices()
     return [sorted(company.in_slice(name, s)) for s in slices], [company.ask(pipeline.ids, name, s) for s in slices]
+
+
+def series(company: Company, name: str) -> tuple[Any, Any]:
+    slices = company.slices()
+    listed = [company.ask(pipeline.listing, name, s) for s in slices]
+    got = [(r.count, r.value, r.won_value) for r in company.ask(pipeline.series, name, [*slices, None])]
+    return [*((r.count, r.value, r.won_value) for r in listed), (0, 0, 0)], got
+
+
+def breakdown(company: Company, name: str) -> tuple[Any, Any]:
+    """Every number of a row is that of the list that it opens."""
+    wanted, got = [], []
+    for slice_, by in itertools.product(company.slices()[:3], ("region", "owner", "created", "reason")):
+        for row in company.ask(pipeline.breakdown, name, slice_, by, "fy2026-27").to_dict("records"):
+            for part, count in (("made", "count"), ("won", "won"), ("lost", "lost")):
+                dimension, whole = pipeline.parts(slice_, by, "fy2026-27")[part]
+                narrowed = whole.narrowed(**{dimension: row["key"]}) if whole else None
+                wanted.append(len(company.in_slice(name, narrowed)) if narrowed else 0)
+                got.append(row[count])
+    return wanted, got
+
+
+def movement(company: Company, name: str) -> tuple[Any, Any]:
+    """The bridge of a person is that of the admin, less what is not theirs."""
+    wanted, got = [], []
+    for slice_ in (Slice(), Slice(region="coimbatore")):
+        moved = company.ask(pipeline.movement, name, slice_)
+        told = {step: (count, change) for step, count, change in moved.steps.itertuples(index=False)}
+        for step in bridge.STEPS:
+            rows = company.ask(pipeline.listing, "meena", slice_.but(moved=step), per_page=1000).rows
+            seen = [r.change for r in rows.itertuples(index=False) if company.sees_deal(name, r.id)]
+            wanted.append((len(seen), sum(seen)))
+            got.append(told.get(step, (0, 0)))
+        wanted.append(sum(change for _count, change in told.values()))
+        got.append(moved.closing_value)
+    return wanted, got
+
+
+def headline_figures(company: Company, name: str) -> tuple[Any, Any]:
+    figures = company.ask(headline.figures, name, Slice(), "fy2026-27")
+    wanted = [len(company.in_slice(name, f.part)) if f.part else 0 for f in figures]
+    return wanted, [f.count if f.part else 0 for f in figures]
+
+
+def report(company: Company, name: str) -> tuple[Any, Any]:
+    """J9"""
+    if name in ("arun", "vani", "devi"):
+        return refused(lambda: company.ask(reports.dashboard, name, Slice()))
+    book = openpyxl.load_workbook(io.BytesIO(company.ask(reports.dashboard, name, Slice())))
+    cover = dict(book["Cover"].iter_rows(values_only=True))
+    return len(company.in_slice(name, Slice())), cover["Opportunities"]
 
 
 def export(company: Company, name: str) -> tuple[Any, Any]:
@@ -468,6 +522,11 @@ READS: dict[str, Oracle] = {
     "pipeline.listing": listing,
     "pipeline.totals": totals,
     "pipeline.ids": ids,
+    "pipeline.series": series,
+    "pipeline.breakdown": breakdown,
+    "pipeline.movement": movement,
+    "headline.figures": headline_figures,
+    "reports.dashboard": report,
     "pipeline.choices": deal_choices,
     "pipeline.names": deal_names,
     "exports.as_csv": export,
@@ -507,8 +566,10 @@ READS: dict[str, Oracle] = {
 #: They tell what may be done with a record that was read already (the lifecycle's table and DOORS test them).
 RIGHTS = {f"opportunities.{name}" for name in ("moves", "editable", "can_link")} | {"leads.moves", "offers.editable"}
 #: Clauses and people, no rows; used by the reads above.
-PARTS = {"access.person", "access.require", "pipeline.within"}
-WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one", "denials.record"}
+PARTS = {"access.person", "access.require", "pipeline.within", "pipeline.rows_query"}
+#: It says only that something changed.
+PARTS |= {"audit.latest"}
+WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one", "denials.record", "exports.on_record"}
 WRITES |= {"sign_ins.sign_out_everywhere"}
 
 
