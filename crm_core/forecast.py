@@ -110,7 +110,7 @@ def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Lik
         return Likely(won, Decimal(0), len(values), won, won, won)
     known = _rates(conn, [day], after, within)[day]
     further = _rupees(sum((v * known[cell].rate for v, cell in zip(values, cells, strict=True)), Decimal(0)))
-    return Likely(won, further, len(values), *(won + more for more in _range(values, [known[c] for c in cells])))
+    return Likely(won, further, len(values), *(won + more for more in _range(values, cells, known)))
 
 
 def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int = 6) -> pd.DataFrame:
@@ -210,16 +210,16 @@ def _cell(held: Slice) -> tuple[Any, ...]:
     return facts.c.status, group("age", held).label("age"), courses.value_band(facts.c.value).label("band")
 
 
-def _range(values: list[Decimal], known: list[Rate]) -> list[Decimal]:
+def _range(values: list[Decimal], cells: list[Cell], known: dict[Cell, Rate]) -> list[Decimal]:
     """Draw the rate of each cell from what is known of it, then each deal by its rate, many times over."""
     if not values:
         return [Decimal(0)] * len(_QUANTILES)
     chance = np.random.default_rng(SEED)
-    cells = list(dict.fromkeys(known))
-    weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in cells]
-    drawn = chance.beta([float(a) for a, _ in weights], [float(b) for _, b in weights], size=(DRAWS, len(cells)))
+    weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in known.values()]
+    drawn = chance.beta([float(a) for a, _ in weights], [float(b) for _, b in weights], size=(DRAWS, len(weights)))
+    place = {cell: number for number, cell in enumerate(known)}
+    index = np.array([place[cell] for cell in cells])
     paise, totals = np.array([int(value * 100) for value in values], dtype=np.float64), np.zeros(DRAWS)
-    index = np.array([cells.index(rate) for rate in known])
     for start in range(0, len(values), _BLOCK):
         block = slice(start, start + _BLOCK)
         happened = chance.random((DRAWS, len(index[block]))) < drawn[:, index[block]]
