@@ -110,7 +110,7 @@ def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Lik
         return Likely(won, Decimal(0), len(values), won, won, won)
     known = _rates(conn, [day], after, within)[day]
     further = _rupees(sum((v * known[cell].rate for v, cell in zip(values, cells, strict=True)), Decimal(0)))
-    return Likely(won, further, len(values), *(won + more for more in _range(values, [known[c] for c in cells])))
+    return Likely(won, further, len(values), *(won + more for more in _range(values, cells, known)))
 
 
 def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int = 6) -> pd.DataFrame:
@@ -120,21 +120,22 @@ def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int
     (won in the period, as of its last day); amounts in Decimal rupees.
     """
     columns = ["period", "asof", "deals", "p10", "p50", "p90", "actual"]
-    period, today = periods.parse(code), slice_.day() or clock.today(conn)
     person(conn, actor)
+    period, today = periods.parse(code), slice_.day() or clock.today(conn)
+    into = today - period.first if period and period.first else timedelta(0)
     rows: list[tuple[Any, ...]] = []
-    for number in range(back, 0, -1):
-        past = _earlier(period, number) if period else None
-        if period is None or past is None or past.first is None or past.last is None or period.first is None:
+    for _ in range(back):
+        period = periods.comparable(period, period.after or today) if period else None
+        if period is None or period.first is None or period.last is None:
+            break
+        if period.last > today:
             continue
-        day = min(past.first + (today - period.first), past.last)
-        if past.last > today:
-            continue
-        told = likely(conn, actor, slice_.but(asof=str(day)), past.code())
-        ended = slice_.but(asof=str(past.last), closed=past.code()).narrowed(status=lifecycle.WON)
+        day, span = min(period.first + into, period.last), period.code()
+        told = likely(conn, actor, slice_.but(asof=str(day)), span)
+        ended = slice_.but(asof=str(period.last), closed=span).narrowed(status=lifecycle.WON)
         actual = pipeline.totals(conn, actor, ended)["won_value"].iloc[0] if ended else Decimal(0)
-        rows.append((past.code(), day, told.deals, told.p10, told.p50, told.p90, actual))
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+        rows.append((span, day, told.deals, told.p10, told.p50, told.p90, actual))
+    return pd.DataFrame(rows[::-1], columns=columns, dtype=object)
 
 
 def _rates(
@@ -209,40 +210,22 @@ def _cell(held: Slice) -> tuple[Any, ...]:
     return facts.c.status, group("age", held).label("age"), courses.value_band(facts.c.value).label("band")
 
 
-def _range(values: list[Decimal], known: list[Rate]) -> list[Decimal]:
+def _range(values: list[Decimal], cells: list[Cell], known: dict[Cell, Rate]) -> list[Decimal]:
     """Draw the rate of each cell from what is known of it, then each deal by its rate, many times over."""
     if not values:
         return [Decimal(0)] * len(_QUANTILES)
     chance = np.random.default_rng(SEED)
-    cells = list(dict.fromkeys(known))
-    weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in cells]
-    drawn = chance.beta([float(a) for a, _ in weights], [float(b) for _, b in weights], size=(DRAWS, len(cells)))
+    weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in known.values()]
+    drawn = chance.beta([float(a) for a, _ in weights], [float(b) for _, b in weights], size=(DRAWS, len(weights)))
+    place = {cell: number for number, cell in enumerate(known)}
+    index = np.array([place[cell] for cell in cells])
     paise, totals = np.array([int(value * 100) for value in values], dtype=np.float64), np.zeros(DRAWS)
-    index = np.array([cells.index(rate) for rate in known])
     for start in range(0, len(values), _BLOCK):
         block = slice(start, start + _BLOCK)
         happened = chance.random((DRAWS, len(index[block]))) < drawn[:, index[block]]
-        totals += happened @ paise[block]
+        totals += happened.astype(np.float64) @ paise[block]
     return [Decimal(int(q)) / 100 for q in np.quantile(totals, _QUANTILES, method="inverted_cdf")]
 
 
 def _rupees(exact: Decimal) -> Decimal:
     return exact.quantize(Decimal("0.01"))
-
-
-def _earlier(period: periods.Period, number: int) -> periods.Period | None:
-    """The period that is so many of its own lengths before: months by months, days by days."""
-    if period.first is None or period.after is None:
-        return None
-    if period.first.day == period.after.day == 1:
-        months = 12 * (period.after.year - period.first.year) + period.after.month - period.first.month
-        first, after = (_month(day, -months * number) for day in (period.first, period.after))
-    else:
-        length: timedelta = period.after - period.first
-        first, after = period.first - number * length, period.after - number * length
-    return periods.Period(first, after)
-
-
-def _month(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, 1)
