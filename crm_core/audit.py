@@ -22,6 +22,7 @@ ACTIONS = {
     "reassign": "gave it to another owner",
     "link_offer": "linked the offer",
     "merge": "merged it",
+    "remove": "removed it",
     "deactivate": "deactivated it",
     "reactivate": "reactivated it",
     "import": "imported it",
@@ -52,6 +53,8 @@ FIELD_LABELS = {
     "converted_customer_id": "Customer",
     "duplicate_of_customer_id": "Duplicate of",
     "merged_into_id": "Merged into",
+    "query": "Address",
+    "shared": "For the team",
 }
 
 

@@ -22,6 +22,7 @@ KINDS = {
     "customer": "Customer",
     "offer": "Offer",
     "user": "User",
+    "saved_view": "Saved view",
     "slice": "Export",
     "import": "Import",
     **{name: heading.removesuffix("s") for name, (_table, heading) in LISTS.items()},

@@ -29,6 +29,7 @@ from crm_core import (
     slices,
     trail,
     users,
+    views,
 )
 from crm_core.access import Actor
 from crm_core.database import Database
@@ -38,6 +39,7 @@ from tests.conftest import Office
 from tests.test_seals import past_the_rules
 
 DEAL = {"region": "coimbatore", "business_unit": "water", "product": "pump", "value": 1}
+VIEW = {"page": "opportunities", "query": "status=open", "shared": True}
 #: every command → who runs it with what; what it needs is made beforehand
 WAYS: dict[str, tuple[str, Callable[[Office], tuple[Any, ...]]]] = {
     "opportunities.create": ("asha", lambda office: (DEAL | {"customer_id": office.customer()},)),
@@ -66,6 +68,9 @@ WAYS: dict[str, tuple[str, Callable[[Office], tuple[Any, ...]]]] = {
     "users.edit": ("meena", lambda office: (office.ravi.user_id, {"name": "Ravi Kumar"})),
     "users.change_role": ("meena", lambda office: (office.ravi.user_id, "viewer")),
     "users.deactivate": ("meena", lambda office: (office.ravi.user_id,)),
+    "views.save": ("asha", lambda _: (VIEW | {"name": "Theirs"},)),
+    "views.edit": ("asha", lambda office: (view(office, "Open"), {"name": "Still open"})),
+    "views.remove": ("asha", lambda office: (view(office, "Won"),)),
     "users.reactivate": ("meena", lambda office: (gone(office),)),
 }
 #: functions that write rows without an audit row of their own, and why
@@ -81,7 +86,7 @@ NO_CHANGE = {
 }
 KEPT = (
     "opportunity", "transition", "lead", "customer", "offer", "app_user", "audit", "submit", "region", "lost_reason",
-    "setting",
+    "setting", "saved_view",
 )  # fmt: skip
 
 
@@ -96,6 +101,10 @@ def with_offer(office: Office) -> tuple[int, int]:
 
 def closed_customer(office: Office) -> int:
     return int(office.do(customers.deactivate, office.kavya, office.customer()))
+
+
+def view(office: Office, name: str) -> int:
+    return int(office.do(views.save, office.asha, VIEW | {"name": name}))
 
 
 def gone(office: Office) -> int:

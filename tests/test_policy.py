@@ -31,6 +31,7 @@ from crm_core import (
     sign_ins,
     trail,
     users,
+    views,
 )
 from crm_core.access import DENIALS, Actor
 from crm_core.errors import Invalid, NotAllowed, NotFound
@@ -85,6 +86,7 @@ def every(verb: Any, *args: Any) -> Callable[..., Any]:
 
 LEAD = {"contact": "Mani", "company": "Vel Mills", "source": "website"}
 USER = {"name": "Selvi", "email": "selvi@example.in"}
+VIEW = {"name": "Water", "page": "opportunities", "query": "business_unit=water"}
 
 
 def deal(it: Things, **more: Any) -> dict[str, Any]:
@@ -359,6 +361,16 @@ POLICY = {
         "all xxxxx", "", lambda conn, actor, it: denials.record(conn, actor, "leads.edit", "You may not.") is None
     ),
     "denials.listing": Rule("all ..xx.", "audit.read", every(denials.listing, DenialSlice())),
+    "views.listing": Rule(
+        "own xxxxx other 00000 there xxxxx missing 00000",
+        "",
+        lambda conn, actor, it: it.view in {row.id for row in views.listing(conn, actor)},
+    ),
+    "views.save": Rule("all xxxxx", "", every(views.save, VIEW)),
+    "views.save: for the team": Rule("all x.xx.", "view.share", every(views.save, VIEW | {"shared": True})),
+    "views.edit": Rule("own xxxxx other ????? there ????? missing ?????", "", edit(views.edit, "view", name="Salem")),
+    "views.edit: for the team": Rule("own x.xx.", "view.share", edit(views.edit, "view", shared=True)),
+    "views.remove": Rule("own xxxxx other ????? there ????? missing ?????", "", one(views.remove, "view")),
 }
 OUTCOMES = {NotAllowed: ".", NotFound: "?", Invalid: "!", Absent: "-"}
 
@@ -401,12 +413,17 @@ def furnished(office: Office) -> dict[str, dict[str, Things]]:
         common, customer=office.customer("Amman Mills"), company="Amman Mills", code="retired", user=people["ravi"]
     )
     names = Things(common, deal=NOWHERE, closed=NOWHERE, lead=NOWHERE, qualified=NOWHERE, offer=NOWHERE, free=NOWHERE)
-    missing = Things(names, customer=NOWHERE, company="Zzz", code="nowhere", user=NOWHERE)
-    own = {name: Things(common, user=people[name]) for name in PEOPLE}
+    there["view"] = office.do(views.save, office.ravi, VIEW | {"shared": True})
+    missing = Things(names, view=NOWHERE, customer=NOWHERE, company="Zzz", code="nowhere", user=NOWHERE)
+    mine = {"name": "Mine", "page": "leads"}
+    own = {
+        name: Things(common, user=people[name], view=office.do(views.save, office.people[name], mine))
+        for name in PEOPLE
+    }
     for name in ("asha", "kavya", "meena"):
         own[name] |= records(office, people, name) | leads_of(office, name)
     own["arun"] |= records(office, people, "vimal", "arun")
-    other = Things(common, user=people["ravi"])
+    other = Things(common, user=people["ravi"], view=office.do(views.save, office.ravi, mine))
     other |= records(office, people, "ravi") | leads_of(office, "ravi")
     shared = {"all": Things(common, customer=common.home), "there": there, "other": Things(other), "missing": missing}
     return {"own": own} | {column: dict.fromkeys(PEOPLE, things) for column, things in shared.items()}

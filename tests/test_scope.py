@@ -39,6 +39,7 @@ from crm_core import (
     settings,
     trail,
     users,
+    views,
 )
 from crm_core.access import Actor
 from crm_core.errors import NotAllowed, NotFound
@@ -71,6 +72,7 @@ class Company:
     def __init__(self, office: Inside, seed: int) -> None:
         self.office, self.random = office, random.Random(seed)
         self.known: dict[str, Any] = {}
+        self.views: dict[int, tuple[str, bool]] = {}
         for name, role in (("uma", "sales_engineer"), ("vani", "application_engineer")):
             values = {"name": name.title(), "email": f"{name}@example.in", "role": role, "business_unit": "process"}
             office.people[name] = Actor(office.do(users.add, office.meena, values))
@@ -80,6 +82,9 @@ class Company:
         self.deals = {i: self.ask(opportunities.get, "meena", i) for i in made}
         self.leads = {i: self.ask(leads.get, "meena", i) for i in [self.lead(n) for n in range(12)]}
         rows = [self.ask(offers.of_customer, "meena", home) for home in self.customers]
+        for name in NAMES:
+            for number in range(3):
+                self.view(name, f"View {number}")
         self.offers = {row.id: row for row in itertools.chain(*rows)}
 
     def ask(self, verb: Any, name: str, *args: Any, **named: Any) -> Any:
@@ -117,6 +122,12 @@ class Company:
         pick = self.random.choice
         status = pick(("new", "contacted", "qualified"))
         return self.office.lead(pick(OWNERS), status, email=f"mani@{number % 4}.in", region=pick((None, "coimbatore")))
+
+    def view(self, owner: str, name: str) -> None:
+        shared = owner in ("asha", "ravi", "uma", "kavya") and self.random.random() < 0.5
+        values = {"name": name, "page": "opportunities", "query": "status=open", "shared": shared}
+        made = self.office.do(views.save, self.office.people[owner], values)
+        self.views[made] = owner, shared
 
     # Who sees what, by hand
 
@@ -512,6 +523,14 @@ def backtest(company: Company, name: str) -> tuple[Any, Any]:
     return [[0] * 5] * 2, told.drop(columns=["period", "asof"]).values.tolist()
 
 
+def saved_views(company: Company, name: str) -> tuple[Any, Any]:
+    """Their own first, then the team's."""
+    mine = [made for made, (owner, _shared) in company.views.items() if owner == name]
+    teams = {made for made, (owner, shared) in company.views.items() if shared and owner != name}
+    got = [row.id for row in company.ask(views.listing, name)]
+    return (mine, teams), (got[: len(mine)], set(got[len(mine) :]))
+
+
 READS: dict[str, Oracle] = {
     "flow.flow": flowed,
     "forecast.rates": rates,
@@ -561,6 +580,7 @@ READS: dict[str, Oracle] = {
     "trail.choices": audited(trail.choices, "person"),
     "trail.names": audited(trail.names, AuditSlice(kind=("opportunity",), record=("1", "2", "999999"))),
     "denials.listing": audited(denials.listing, DenialSlice()),
+    "views.listing": saved_views,
     "exports.audit_as_csv": audited(exports.audit_as_csv, AuditSlice(kind=("lead",))),
 }
 #: They tell what may be done with a record that was read already (the lifecycle's table and DOORS test them).
