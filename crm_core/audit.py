@@ -130,6 +130,12 @@ def timeline(conn: Connection, entity: str, entity_id: int | str) -> list[Entry]
     return in_words(conn, rows)
 
 
+def latest(conn: Connection, actor: Actor) -> int:
+    """This function will number the newest change that the actor may see, so that a page notices when it is not the newest."""
+    access.person(conn, actor)
+    return conn.scalar(select(log.c.id).order_by(log.c.id.desc()).limit(1)) or 0
+
+
 def in_words(conn: Connection, rows: Iterable[Record]) -> list[Entry]:
     """This function will turn stored rows of the record into what a person reads."""
     names = _Names(conn)

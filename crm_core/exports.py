@@ -59,7 +59,7 @@ def as_csv(conn: Connection, actor: Actor, slice_: Slice, sort: str = pipeline.D
     """
     asking, tally = require(conn, actor, "export"), Tally()
     written = _csv(HEADINGS, tally.through(_opportunities(conn, actor, slice_, sort)))
-    _on_record(conn, actor, asking, "opportunities", slice_.sentence(), tally.count)
+    on_record(conn, actor, asking, "opportunities", slice_.sentence(), tally.count)
     return written
 
 
@@ -84,7 +84,7 @@ def as_xlsx(conn: Connection, actor: Actor, slice_: Slice, sort: str = pipeline.
 
     rows = tally.through(_opportunities(conn, actor, slice_, sort))
     written = sheets.workbook({"Opportunities": (HEADINGS, rows)}, cover(), preferences.currency(conn))
-    _on_record(conn, actor, asking, "opportunities", slice_.sentence(), tally.count)
+    on_record(conn, actor, asking, "opportunities", slice_.sentence(), tally.count)
     return written
 
 
@@ -116,7 +116,7 @@ def audit_as_csv(conn: Connection, actor: Actor, slice_: AuditSlice) -> bytes:
                     yield (entry.id, entry.recorded_at, entry.at, *about, *texts)
 
     written = _csv(AUDIT_HEADINGS, rows())
-    _on_record(conn, actor, asking, "audit", slice_.sentence(trail.names(conn, actor, slice_)), count)
+    on_record(conn, actor, asking, "audit", slice_.sentence(trail.names(conn, actor, slice_)), count)
     return written
 
 
@@ -163,6 +163,7 @@ def _inert(text: str) -> str:
     return ("'" if runs else "") + _NEXT_CELL.sub(r"\g<0>'", text)
 
 
-def _on_record(conn: Connection, actor: Actor, asking: Person, what: str, sentence: str, count: int) -> None:
+def on_record(conn: Connection, actor: Actor, asking: Person, what: str, sentence: str, count: int) -> None:
+    """This function will put an export on record: what, of which slice, how many rows."""
     said = {"slice": sentence, "count": count}
     audit.write(conn, actor, asking, "export", "slice", what, None, {}, said)

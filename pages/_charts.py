@@ -77,30 +77,24 @@ def against(currency: str) -> dict[str, Any]:
 
 @functools.cache
 def waterfall(currency: str) -> dict[str, Any]:
-    """Columns from `low` to `high`, one after the other. Frame also: low, high, tone (name)."""
+    """Bars from `low` to `high`, each beginning where the one above ended. Frame also: low, high, top, tone (name)."""
     pick = alt.selection_point(name="pick", fields=["key"])
-    step = alt.X(
-        "label:N",
-        title=None,
-        sort=None,
-        axis=alt.Axis(labelAngle=0, ticks=False, labelFontSize=11, labelOverlap=False, labelLimit=90),
-    )
+    step = alt.Y("label:N", title=None, sort=None, axis=_NAMES)
     tones = alt.Scale(domain=list(TONES), range=list(TONES.values()))
     bars = (
         _base()
-        .mark_bar(cursor="pointer", size=34)
+        .mark_bar(cursor="pointer")
         .encode(
-            x=step,
-            y=alt.Y("low:Q", title=None, axis=_axis(currency), scale=alt.Scale(zero=False, nice=True, padding=12)),
-            y2="high:Q",
+            y=step,
+            x=alt.X("low:Q", title=None, axis=_axis(currency)),
+            x2="high:Q",
             color=alt.Color("tone:N", scale=tones, legend=None),
             opacity=_lit(pick),
             tooltip=_TIPS,
         )
         .add_params(pick)
     )
-    words = _base().mark_text(dy=-7, fontSize=11, color=TONES["gray"]).encode(x=step, y="top:Q", text="shown:N")
-    return _spec(bars + words)
+    return _spec(bars + _beside(step, alt.X("top:Q")))
 
 
 @functools.cache

@@ -60,7 +60,9 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     )  # fmt: skip
     parts = {"opening": found.opening, "closing": found.closing}
     parts |= {step: slice_.but(moved=step, during=code or None) for step in found.steps["step"]}
-    picked = _charts.draw(_charts.waterfall, frame, f"bridge-{hash((slice_, code))}", 300, visitor.currency)
+    picked = _charts.draw(
+        _charts.waterfall, frame, f"bridge-{hash((slice_, code))}", 50 + 28 * len(frame), visitor.currency
+    )
     if picked and (part := parts.get(picked["key"])):
         st.switch_page("opportunities.py", query_params=query(part))
     with st.expander("The steps as links"):

@@ -70,6 +70,18 @@ STYLE = """<style>
   min-width: 45% !important; flex: 1 1 45% !important}
  [class*="st-key-log-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem}
  [class*="st-key-log-"] [data-testid="stColumn"] [data-testid="stColumn"] {min-width: 28% !important; flex: 1 1 28% !important}}
+@page {size: A4 landscape; margin: 9mm}
+@media print {
+ [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], .st-key-filters, [class*="st-key-period-"], [class*="st-key-view-"],
+ [data-testid="stExpander"], [data-testid="stDownloadButton"] {display: none !important}
+ [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: none !important; zoom: .5}
+ [data-testid="stHorizontalBlock"] {flex-wrap: nowrap !important}
+ [data-testid="stColumn"] {min-width: 0 !important}
+ h2, h3 {break-after: avoid}
+ [data-testid="stVegaLiteChart"] {break-inside: avoid}
+ [data-testid="stApp"], [data-testid="stMain"], [data-testid="stAppViewContainer"] {position: static !important; overflow: visible !important;
+  height: auto !important; display: block !important}
+ [class*="st-key-tile-"], [class*="st-key-row-"] {break-inside: avoid}}
 </style>"""
 
 

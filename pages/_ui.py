@@ -18,6 +18,9 @@ from crm_core.errors import NotAllowed, NotFound, Refusal, Sentence
 from pages import _provider, _server
 from pages._server import plain
 
+#: how often a page that is left open looks for changes, in seconds
+LOOK_EVERY = 10
+SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 RECORDS = ("customer", "lead", "opportunity", "offer")
 
 
@@ -219,6 +222,23 @@ def require(visitor: Visitor, permission: str) -> None:
         visitor.denied(permission, why)
         refused(why)
         st.stop()
+
+
+def live(visitor: Visitor) -> None:
+    """This function will draw the page anew whenever something changed that the person may see; call it last."""
+
+    @st.fragment(run_every=LOOK_EVERY)
+    def watch() -> None:
+        try:
+            latest = visitor.ask(audit.latest)
+        except Refusal:
+            st.rerun()
+        if st.session_state.setdefault("latest", latest) != latest:
+            st.session_state["latest"] = latest
+            st.rerun()
+
+    st.session_state["latest"] = visitor.ask(audit.latest)
+    watch()
 
 
 def say(text: str) -> None:

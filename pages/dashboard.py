@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from crm_core import exports, headline, lifecycle, periods, pipeline
+from crm_core import exports, headline, lifecycle, periods, pipeline, reports
 from crm_core.slices import Slice
-from pages import _sections
+from pages import _sections, _server
 from pages._filters import filter_bar, notices
 from pages._period import chosen, period_input
-from pages._ui import counted, enter, go, link, param, params, plain, status
+from pages._ui import SPREADSHEET, counted, enter, go, link, live, page_url, param, params, plain, status
 
 FILTERS = ("region", "business_unit", "owner", "product", "asof")
 VIEWS = {
@@ -105,3 +105,13 @@ if picked != view:
     go(slice_.to_params() | kept | {"view": picked})
     st.rerun()
 VIEWS[view][1](visitor, slice_, code, kept)
+if visitor.person.may("export"):
+    st.download_button(
+        "Export XLSX",
+        data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, page_url(params())),
+        file_name="dashboard.xlsx",
+        mime=SPREADSHEET,
+        icon=":material/download:",
+        on_click="ignore",
+    )
+live(visitor)

@@ -8,7 +8,7 @@ from crm_core.slices import Slice
 from pages import _server
 from pages._filters import filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
-from pages._ui import counted, enter, link, page_url, param, params, plain, status
+from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params, plain, status
 
 VIEW = ("sort", "page", "sum")
 SORT_LABELS = {
@@ -22,7 +22,6 @@ SORT_LABELS = {
 }
 WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.2, 1.1)
 HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status", "Created")
-SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 visitor = enter("opportunities")
 slice_ = Slice.from_params(params())

@@ -1,0 +1,69 @@
+"""The dashboard as a workbook: what it shows, with its URL, scope, day and definitions; needs `export`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from crm_core import bridge, clock, exports, headline, periods, pipeline, preferences, sheets
+from crm_core.access import Actor, require
+from crm_core.slices import DIMENSIONS, Slice
+
+BY = ("region", "state", "city", "business_unit", "owner", "product", "created", "reason")
+_HEADLINE = ("Figure", "Value", "Unit", "Before", "Change since", "Opportunities", "Meaning")
+_MOVED = ("Step", "Opportunities", "Change of the pipeline")
+_UNITS = {"money": "rupees", "percent": "percent", "days": "days", "count": "opportunities"}
+
+
+def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url: str = "") -> bytes:
+    """This function will write the dashboard of a slice and period as a workbook, and record that.
+
+    A cover (URL, who, scope, selection, period, as-of, time, count, totals), the headline, the bridge
+    and every breakdown; totals equal the screen. Raises NotAllowed. The caller's transaction must write.
+    """
+    asking = require(conn, actor, "export")
+    said = slice_.sentence(pipeline.names(conn, actor, slice_))
+    whole = pipeline.series(conn, actor, [slice_])[0]
+    moved = pipeline.movement(conn, actor, slice_, code)
+    steps: list[tuple[Any, ...]] = [
+        (bridge.STEPS[s], count, change) for s, count, change in moved.steps.itertuples(index=False)
+    ]
+    figures = [_figure(f) for f in headline.figures(conn, actor, slice_, code)]
+    named: dict[str, sheets.Sheet] = {
+        "Headline": (_HEADLINE, figures),
+        "What moved": (
+            _MOVED,
+            [("Opening", None, moved.opening_value), *steps, ("Closing", None, moved.closing_value)],
+        ),
+    }
+    for by in BY:
+        title = "Month" if by == "created" else DIMENSIONS[by].label
+        headings = (title, "Opportunities", "Potential value", "Won", "Won value", "Lost", "Lost value", "Win %")
+        named[f"By {title.lower()}"] = (headings, _broken_down(conn, actor, slice_, by, code))
+    cover: list[tuple[str, sheets.Cell]] = [
+        ("Link", url),
+        ("Exported by", asking.name),
+        ("Scope", exports.scope(asking)),
+    ]
+    cover += [("Selection", said), ("Period", periods.label(code) if code else "all time")]
+    cover += [("As of", periods.day(slice_.day()) or "now"), ("Exported (IST)", clock.now(conn))]
+    cover += [("Opportunities", whole.count), ("Potential value", whole.value), ("Won value", whole.won_value)]
+    exports.on_record(conn, actor, asking, "dashboard", slice_.sentence(), whole.count)
+    return sheets.workbook(named, cover, preferences.currency(conn))
+
+
+def _figure(figure: headline.Figure) -> tuple[Any, ...]:
+    plain = figure.kind == "money"
+    value, before = (v if v is None or plain else float(round(v, 1)) for v in (figure.value, figure.before))
+    return (figure.label, value, _UNITS[figure.kind], before, figure.since, figure.count, figure.meaning)
+
+
+def _broken_down(conn: Connection, actor: Actor, slice_: Slice, by: str, code: str) -> Iterator[tuple[Any, ...]]:
+    labels = pipeline.choices(conn, actor, by)
+    for row in pipeline.breakdown(conn, actor, slice_, by, code).to_dict("records"):
+        name = periods.label(row["key"]) if by == "created" else labels.get(row["key"], row["key"])
+        win = None if row["win"] is None else f"{Decimal(row['win']):.1f}"
+        yield (name, row["count"], row["value"], row["won"], row["won_value"], row["lost"], row["lost_value"], win)
