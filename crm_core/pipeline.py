@@ -313,6 +313,11 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
     return slices.named(slice_, labels_of)
 
 
+def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
+    """This function will give the clauses of a slice in the actor's scope, on its facts, for other figures of it."""
+    return _within(person(conn, actor), slice_)
+
+
 def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
     facts = slice_.facts
     if facts is opportunity or asking.may("opportunity.see_all"):

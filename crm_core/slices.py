@@ -47,8 +47,7 @@ from crm_core.schema import (
 
 Values = tuple[str, ...]
 LONGEST_TEXT = 200
-#: The bands of the days in a stage, as a URL names them.
-AGES = ("0-30", "31-60", "61-90", "91-180", "181-")
+AGES = lifecycle.AGES
 ATTENTION = {"overdue": "Next step overdue", "stale": "Too long in its stage"}
 
 

@@ -106,9 +106,10 @@ if picked != view:
     st.rerun()
 VIEWS[view][1](visitor, slice_, code, kept)
 if visitor.person.may("export"):
+    address = page_url(params())
     st.download_button(
         "Export XLSX",
-        data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, page_url(params())),
+        data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, address),
         file_name="dashboard.xlsx",
         mime=SPREADSHEET,
         icon=":material/download:",

@@ -18,6 +18,8 @@ from crm_core import (
     customers,
     denials,
     exports,
+    flow,
+    forecast,
     leads,
     offers,
     opportunities,
@@ -29,6 +31,7 @@ from crm_core import (
 )
 from crm_core.access import DENIALS, Actor
 from crm_core.errors import Invalid, NotAllowed, NotFound
+from crm_core.periods import today
 from crm_core.slices import AuditSlice, DenialSlice, LeadSlice, Slice
 from tests.conftest import Office
 from tests.test_house import table
@@ -181,6 +184,22 @@ POLICY = {
     "pipeline.totals": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.totals(conn, actor, Slice(customer=it.customer))["count"][0]
     ),
+    "flow.flow": Rule(
+        LISTS, "", lambda conn, actor, it: flow.flow(conn, actor, Slice(customer=it.customer)).stages["count"][0]
+    ),
+    "forecast.rates": Rule("all xxxxx", "", every(forecast.rates)),
+    "forecast.weighted": Rule(
+        LISTS, "", lambda conn, actor, it: forecast.weighted(conn, actor, Slice(customer=it.customer))
+    ),
+    "forecast.weighted_on": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(forecast.weighted_on(conn, actor, Slice(customer=it.customer), [today()]).values()),
+    ),
+    "forecast.likely": Rule(
+        LISTS, "", lambda conn, actor, it: forecast.likely(conn, actor, Slice(customer=it.customer)).won
+    ),
+    "forecast.backtest": Rule("all xxxxx", "", every(forecast.backtest, Slice(), "fy2025-26")),
     "pipeline.choices": Rule(
         LISTS, "", lambda conn, actor, it: str(it.owner) in pipeline.choices(conn, actor, "owner")
     ),

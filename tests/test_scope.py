@@ -9,7 +9,9 @@ import io
 import itertools
 import pkgutil
 import random
+from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import openpyxl
@@ -19,10 +21,14 @@ from sqlalchemy import Connection
 import crm_core
 from crm_core import (
     access,
+    courses,
     customers,
     denials,
     exports,
+    flow,
+    forecast,
     leads,
+    lifecycle,
     offers,
     opportunities,
     periods,
@@ -389,7 +395,76 @@ def owners(company: Company, name: str) -> tuple[Any, Any]:
     return chosen, company.ask(users.owners, name)
 
 
+def flowed(company: Company, name: str) -> tuple[Any, Any]:
+    """How far those that they see came, each straight to where it is."""
+    wanted, got = [], []
+    for slice_ in company.slices():
+        deals = [company.deals[i] for i in company.in_slice(name, slice_)]
+        reached = {s: [d for d in deals if s in came(d)] for s in WAY}
+        moves = Counter(pair for d in deals for pair in itertools.pairwise(came(d)))
+        wanted.append(({s: (len(r), sum(d.value for d in r)) for s, r in reached.items()}, moves))
+        told = company.ask(flow.flow, name, slice_)
+        stages = {s: (count, value) for s, count, value, _share in told.stages.itertuples(index=False)}
+        got.append((stages, {(a, b): count for a, b, count, _days in told.moves.itertuples(index=False)}))
+    return wanted, got
+
+
+def came(deal: Any) -> list[str]:
+    return ["open", *(lifecycle.named(move).target for move in WAY[deal.status])]
+
+
+def rates(company: Company, name: str) -> tuple[Any, Any]:
+    """The company's, alike for everybody."""
+    return company.ask(forecast.rates, "meena").values.tolist(), company.ask(forecast.rates, name).values.tolist()
+
+
+def visible(verb: Any, counted: Callable[[Company, list[Any]], Any], *args: Any) -> Oracle:
+    """This function will make the oracle of a figure that counts the deals of a slice that they see."""
+
+    def oracle(company: Company, name: str) -> tuple[Any, Any]:
+        open_ended = [s for s in company.slices() if not s.closed]
+        deals = [[company.deals[i] for i in company.in_slice(name, s)] for s in open_ended]
+        return [counted(company, d) for d in deals], [company.ask(verb, name, s, *args) for s in open_ended]
+
+    return oracle
+
+
+def weighed(company: Company, deals: list[Any]) -> Any:
+    """What is open, by the company's rates; all of these deals are of today."""
+    told = company.ask(forecast.rates, "meena").itertuples(index=False)
+    rate = {(row.stage, row.band): row.rate for row in told if row.age == "0-30"}
+    bands = [courses.VALUES[(d.value >= 500_000) + (d.value >= 2_000_000)] for d in deals]
+    still = [(d, band) for d, band in zip(deals, bands, strict=True) if d.status in lifecycle.PIPELINE]
+    return round(sum((d.value * rate[d.status, band] for d, band in still), Decimal(0)), 2)
+
+
+def weighed_today(company: Company, deals: list[Any]) -> Any:
+    return {periods.today(): weighed(company, deals)}
+
+
+def likely(conn: Connection, actor: Actor, slice_: Slice) -> Any:
+    told = forecast.likely(conn, actor, slice_)
+    return told.won, told.further, told.deals
+
+
+def won_and_weighed(company: Company, deals: list[Any]) -> Any:
+    still = [d for d in deals if d.status in lifecycle.PIPELINE]
+    return sum(d.won_value or 0 for d in deals), weighed(company, deals), len(still)
+
+
+def backtest(company: Company, name: str) -> tuple[Any, Any]:
+    """Before today there was nothing to foresee, for anybody."""
+    told = company.ask(forecast.backtest, name, Slice(), f"{periods.today():%Y-%m}", 2)
+    return [[0] * 5] * 2, told.drop(columns=["period", "asof"]).values.tolist()
+
+
 READS: dict[str, Oracle] = {
+    "flow.flow": flowed,
+    "forecast.rates": rates,
+    "forecast.weighted": visible(forecast.weighted, weighed),
+    "forecast.weighted_on": visible(forecast.weighted_on, weighed_today, [periods.today()]),
+    "forecast.likely": visible(likely, won_and_weighed),
+    "forecast.backtest": backtest,
     "pipeline.listing": listing,
     "pipeline.totals": totals,
     "pipeline.ids": ids,
