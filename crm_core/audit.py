@@ -31,6 +31,8 @@ ACTIONS = {
     "list_rename": "renamed it",
     "list_retire": "retired it",
     "list_restore": "restored it",
+    "set_target": "set the target",
+    "set_limit": "set the limit",
     "bind_account": "signed in for the first time",
     "sign_out": "signed out",
     "sign_out_everywhere": "signed out everywhere",
