@@ -48,6 +48,8 @@ FIELD_LABELS = {
     "offer_id": "Linked offer",
     "expected_close_on": "Expected close",
     "next_step_on": "Next step on",
+    "offered_on": "Date",
+    "document_url": "Document link",
     "gstin": "GSTIN",
     "email": "E-mail",
     "label": "Name",

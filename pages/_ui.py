@@ -42,11 +42,8 @@ class Visitor:
             raise
 
     def denied(self, what: Callable[..., Any] | str, why: Refusal) -> None:
-        """This function will keep a refused attempt once for what is open, however often it is drawn."""
-        attempt = (st.session_state.get("here"), str(why))
-        if st.session_state.get("denied") != attempt:
-            st.session_state["denied"] = attempt
-            _server.database().denied(self.actor, what, why)
+        """This function will keep a refused attempt of this person once for what is open."""
+        _keep(self.actor, what, why)
 
     def exact(self, amount: Decimal | int | None) -> str:
         """This function will write an amount in full, “–” for none."""
@@ -68,6 +65,8 @@ def enter(page: str) -> Visitor:
     except Refusal as why:
         refused(why)
         if isinstance(why, NotAllowed):
+            if not isinstance(why, sign_ins.SignInAgain):
+                _keep(access.NOBODY, "sign_in", why)
             _sign_in()
         st.stop()
     if visitor is None:
@@ -103,6 +102,14 @@ def known() -> Visitor | None:
             return Visitor(actor, access.person(conn, actor), preferences.currency(conn))
         except NotAllowed:
             return None
+
+
+def _keep(actor: Actor, what: Callable[..., Any] | str, why: Refusal) -> None:
+    """Keep a refused attempt once for what is open, however often it is drawn."""
+    attempt = (st.session_state.get("here"), str(why))
+    if st.session_state.get("denied") != attempt:
+        st.session_state["denied"] = attempt
+        _server.database().denied(actor, what, why)
 
 
 def _opened(page: str) -> None:
