@@ -8,12 +8,14 @@ from pages import _sections, _server
 from pages._filters import filter_bar, notices
 from pages._period import chosen, period_input
 from pages._ui import SPREADSHEET, counted, enter, go, link, live, page_url, param, params, plain, status
+from pages._views import view_bar
 
 FILTERS = ("region", "business_unit", "owner", "product", "asof")
 VIEWS = {
     "": ("Overview", _sections.overview),
     "breakdown": ("Breakdowns", _sections.breakdown),
     "ageing": ("Ageing and flow", _sections.ageing),
+    "forecast": ("Forecast", _sections.foreseen),
 }
 ROW = 5
 #: the figures whose day of comparison stands for the others' of their kind
@@ -116,4 +118,5 @@ if visitor.person.may("export"):
         icon=":material/download:",
         on_click="ignore",
     )
+view_bar(visitor, "dashboard")
 live(visitor)
