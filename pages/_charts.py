@@ -62,7 +62,7 @@ def ranked(currency: str, tone: str) -> dict[str, Any]:
 
 @functools.cache
 def against(currency: str) -> dict[str, Any]:
-    """Achieved as a bar, the target as a tick across it. Frame also: target (float or None)."""
+    """Achieved as a bar, the target as a tick across it. Frame also: target (float or None), top (float), words."""
     pick = alt.selection_point(name="pick", fields=["key"])
     name = alt.Y("label:N", title=None, sort=None, axis=_NAMES)
     bars = (
@@ -72,7 +72,7 @@ def against(currency: str) -> dict[str, Any]:
         .add_params(pick)
     )
     ticks = _base().mark_tick(color="#e0a23b", thickness=3, height={"band": 0.9}).encode(y=name, x=alt.X("target:Q"))
-    return _spec(bars + ticks)
+    return _spec(bars + ticks + _beside(name, alt.X("top:Q"), "words:N"))
 
 
 @functools.cache
@@ -119,10 +119,8 @@ def _lit(pick: alt.Parameter) -> Any:
     return alt.condition(pick, alt.value(1), alt.value(0.45))
 
 
-def _beside(name: alt.Y, amount: alt.X) -> alt.Chart:
-    return (
-        _base().mark_text(align="left", dx=5, fontSize=11, color=TONES["gray"]).encode(y=name, x=amount, text="shown:N")
-    )
+def _beside(name: alt.Y, amount: alt.X, words: str = "shown:N") -> alt.Chart:
+    return _base().mark_text(align="left", dx=5, fontSize=11, color=TONES["gray"]).encode(y=name, x=amount, text=words)
 
 
 def _axis(currency: str) -> alt.Axis:

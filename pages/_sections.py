@@ -60,6 +60,10 @@ def against(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str])
         said = f"{share}, {counted(row['count'])}"
         marks.append((row["about"], row["label"], float(row["achieved"]), goal, visitor.compact(row["achieved"]), said))
     frame = pd.DataFrame(marks, columns=["key", "label", "amount", "target", "shown", "said"])
+    frame["top"] = frame[["amount", "target"]].max(axis=1)
+    frame["words"] = [
+        f"{shown} · {said.partition(',')[0]}" for shown, said in zip(frame["shown"], frame["said"], strict=True)
+    ]
     key = f"against-{kind}-{hash((slice_, code))}"
     picked = _charts.draw(_charts.against, frame, key, 50 + 24 * len(frame), visitor.currency)
     if picked and (part := headline.closed(slice_, code or None, lifecycle.WON)):
@@ -133,10 +137,10 @@ def flows(visitor: Visitor, slice_: Slice, code: str) -> None:
         return
     rows = [
         [
-            (lifecycle.STAGE[row["stage"]].label, None),
-            (f"{row['count']:,}", query(begun.narrowed(reached=row["stage"]))),
-            (visitor.exact(row["value"]), query(begun.narrowed(reached=row["stage"]))),
-            ("–" if row["share"] is None else f"{row['share']:.1f} %", None),
+            (lifecycle.STAGE[row["status"]].label, None),
+            (f"{row['count']:,}", query(begun.narrowed(reached=row["status"]))),
+            (visitor.exact(row["value"]), query(begun.narrowed(reached=row["status"]))),
+            ("–" if row["share"] is None else f"{100 * row['share']:.1f} %", None),
         ]
         for row in found.stages.to_dict("records")
     ]

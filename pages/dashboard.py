@@ -89,8 +89,21 @@ def stages(code: str) -> None:
                 link(counted(sums.count), "opportunities", _sections.query(parts[stage.code], measure))
 
 
-st.title("Pipeline")
+title, beside = st.columns([3, 2], vertical_alignment="bottom")
+title.title("Pipeline")
 code = chosen()
+with beside.container(horizontal=True, horizontal_alignment="right", key="view-beside"):
+    if visitor.person.may("export"):
+        address = page_url(slice_.to_params() | kept)
+        st.download_button(
+            "Export XLSX",
+            data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, address),
+            file_name="dashboard.xlsx",
+            mime=SPREADSHEET,
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    view_bar(visitor, "dashboard")
 choosing, filtering = st.columns([1, 5], vertical_alignment="top")
 with choosing:
     period_input(code, lambda found: go(slice_.to_params() | kept | {"period": found}))
@@ -108,15 +121,4 @@ if picked != view:
     go(slice_.to_params() | kept | {"view": picked})
     st.rerun()
 VIEWS[view][1](visitor, slice_, code, kept)
-if visitor.person.may("export"):
-    address = page_url(slice_.to_params() | kept)
-    st.download_button(
-        "Export XLSX",
-        data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, address),
-        file_name="dashboard.xlsx",
-        mime=SPREADSHEET,
-        icon=":material/download:",
-        on_click="ignore",
-    )
-view_bar(visitor, "dashboard")
 live(visitor)
