@@ -123,8 +123,9 @@ def _policies() -> tuple[Policy, ...]:
         (audit.c.entity == "customer", exists().where(app_user.c.id == asking.id, app_user.c.active)),
         (audit.c.entity == "opportunity", exists().where(opportunity.c.id == about, visible_to(asking))),
         (audit.c.entity == "lead", exists().where(lead.c.id == about, leads_visible_to(asking))),
-        # through the offer's own policy
+        # through the policy of the offer, of the view
         (audit.c.entity == "offer", exists().where(offer.c.id == about)),
+        (audit.c.entity == "saved_view", exists().where(saved_view.c.id == about)),
         else_=nothing,
     )
     return (

@@ -82,6 +82,7 @@ def stages(code: str) -> None:
         sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
         with cell.container(border=True, key=f"tile-{stage.code}"):
             st.markdown(f"{status(stage.code)}\n\n**{plain(visitor.compact(getattr(sums, measure)))}**")
+            st.caption(plain(visitor.exact(getattr(sums, measure))))
             if parts[stage.code]:
                 link(counted(sums.count), "opportunities", _sections.query(parts[stage.code], measure))
 
@@ -106,7 +107,7 @@ if picked != view:
     st.rerun()
 VIEWS[view][1](visitor, slice_, code, kept)
 if visitor.person.may("export"):
-    address = page_url(params())
+    address = page_url(slice_.to_params() | kept)
     st.download_button(
         "Export XLSX",
         data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, address),
