@@ -298,6 +298,17 @@ def test_the_period_before_is_as_long(office: Office) -> None:
         assert office.ask(forecast.backtest, office.kavya, Slice(), code).empty
 
 
+def test_a_period_that_is_yet_to_come_counts_no_win_before_it(office: Office) -> None:
+    """A deal was won on its third day: 7261 of 9261 by that, within 19 days; 2000 of 9261 from the tenth day on."""
+    course(office, ("2026-01-01", "create"), ("2026-01-02", "make_offer"), ("2026-01-04", "win"))
+    course(office, ("2026-03-01", "create"))
+    slice_ = Slice(asof="2026-03-01", created="2026-03")
+    told = [
+        office.ask(forecast.likely, office.kavya, slice_, f"2026-03-{day}..2026-03-20") for day in ("01", "02", "11")
+    ]
+    assert [78_400, 78_400, 21_600] == [t.further for t in told]
+
+
 def test_a_period_that_is_over_or_none_or_empty(office: Office) -> None:
     """What is over is what was won; a broken period or an empty slice is nothing, never an error."""
     two_deals(office)
