@@ -22,6 +22,7 @@ ACTIONS = {
     "reassign": "gave it to another owner",
     "link_offer": "linked the offer",
     "merge": "merged it",
+    "remove": "removed it",
     "deactivate": "deactivated it",
     "reactivate": "reactivated it",
     "import": "imported it",
@@ -30,6 +31,8 @@ ACTIONS = {
     "list_rename": "renamed it",
     "list_retire": "retired it",
     "list_restore": "restored it",
+    "set_target": "set the target",
+    "set_limit": "set the limit",
     "bind_account": "signed in for the first time",
     "sign_out": "signed out",
     "sign_out_everywhere": "signed out everywhere",
@@ -54,6 +57,8 @@ FIELD_LABELS = {
     "converted_customer_id": "Customer",
     "duplicate_of_customer_id": "Duplicate of",
     "merged_into_id": "Merged into",
+    "query": "Address",
+    "shared": "For the team",
 }
 
 

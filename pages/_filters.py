@@ -14,6 +14,19 @@ from crm_core.slices import Filter
 from pages._server import plain
 from pages._ui import Visitor, go, param
 
+#: the orders of opportunities
+SORT_LABELS = {
+    "-created": "Newest first",
+    "created": "Oldest first",
+    "-value": "Highest value",
+    "value": "Lowest value",
+    "-won_value": "Highest won value",
+    "-closed": "Last closed",
+    "stage_since": "Longest in its stage",
+    "next_step": "Next step first",
+    "customer": "Customer A–Z",
+}
+
 
 def page_number() -> int:
     """This function will read the page of a list from the URL; 1 where it names none."""

@@ -10,14 +10,16 @@ if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
 from crm_core.errors import Refusal  # noqa: E402
-from pages import _forms, _ui  # noqa: E402
+from pages import _forms, _ui, _views  # noqa: E402
 
 #: page, title, icon, and the permissions of which one puts it into a person's menu
 LISTED = (
     ("dashboard", "Dashboard", ":material/monitoring:", set()),
     ("opportunities", "Opportunities", ":material/view_list:", set()),
+    ("board", "Board", ":material/view_kanban:", set()),
     ("leads", "Leads", ":material/person_search:", {"lead.see_all", "lead.see_own"}),
     ("customers", "Customers", ":material/domain:", set()),
+    ("targets", "Targets", ":material/flag:", {"targets.change"}),
     ("settings", "Settings", ":material/tune:", {"settings.change"}),
     ("users", "Users", ":material/group:", {"users.change"}),
     ("audit", "Audit", ":material/history:", {"audit.read"}),
@@ -58,7 +60,15 @@ STYLE = """<style>
 [data-testid="stSidebarUserContent"] a {color: #2563a8}
 [class*="st-key-fact-"] {flex-wrap: nowrap}
 [class*="st-key-fact-"] [data-testid="stText"] {font-size: .9rem}
-@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p,
+[class*="st-key-card-"] p, [class*="st-key-card-"] [data-testid="stText"] {font-size: .875rem; line-height: 1.4}
+[class*="st-key-card-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
+.st-key-board h2 {font-size: 1rem; padding: 0}
+[class*="st-key-card-"], .st-key-board [class*="st-key-tile-"] {padding: .6rem .75rem}
+.st-key-board [data-testid="stPopoverButton"] {min-height: 1.75rem; padding: 0 .5rem}
+.st-key-saved-views [data-testid="stPageLink-NavLink"] {padding-left: 0}
+.st-key-saved-views button {min-height: 1.6rem; padding: .1rem 0; text-align: left}
+.st-key-saved-views button p {color: #2563a8; font-weight: 500; font-size: .875rem}
+@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p, .st-key-saved-views button p,
  [data-testid="stSidebarUserContent"] a {color: #8ab8ea}
  [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:hover,
  [data-testid="stMultiSelectTagsContainer"] [data-tag] * {color: #12181f}}
@@ -72,7 +82,7 @@ STYLE = """<style>
  [class*="st-key-log-"] [data-testid="stColumn"] [data-testid="stColumn"] {min-width: 28% !important; flex: 1 1 28% !important}}
 @page {size: A4 landscape; margin: 9mm}
 @media print {
- [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], .st-key-filters, [class*="st-key-period-"], [class*="st-key-view-"],
+ [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], .st-key-filters, [class*="st-key-period-"], [class*="st-key-view-"], [class*="st-key-share-"],
  [data-testid="stExpander"], [data-testid="stDownloadButton"] {display: none !important}
  [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: none !important; zoom: .5}
  [data-testid="stHorizontalBlock"] {flex-wrap: nowrap !important}
@@ -104,6 +114,10 @@ def main() -> None:
     hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
     _ui.met.set(visitor)
     page = st.navigation([*shown, *hidden])
+    if visitor:
+        offered = {page.url_path or "dashboard" for page in shown if page.visibility == "visible"}
+        with st.sidebar:
+            _views.saved_views(visitor, offered, page.url_path or "dashboard")
     top = st.container()
     page.run()
     with top:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
@@ -181,7 +181,8 @@ def go(params_: Mapping[str, Any]) -> None:
 def page_url(params_: Mapping[str, Any]) -> str:
     """This function will give the address of this page with other parameters, to be pasted elsewhere."""
     query = urlencode({k: v for k, v in params_.items() if v not in (None, "", [])}, doseq=True)
-    return f"{st.context.url or ''}?{query}".rstrip("?")
+    address = st.context.url or ""
+    return f"{address}{'' if urlsplit(address).path else '/'}?{query}".rstrip("?")
 
 
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:

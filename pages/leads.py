@@ -6,6 +6,7 @@ from crm_core import leads, lifecycle, periods
 from crm_core.slices import LeadSlice
 from pages._filters import filter_bar, notices, order, page_number, pager
 from pages._ui import counted, enter, link, param, params, plain, status
+from pages._views import view_bar
 
 VIEW = ("sort", "page")
 SORT_LABELS = {
@@ -24,8 +25,10 @@ slice_ = LeadSlice.from_params(params())
 sort = param("sort") if param("sort") in SORT_LABELS else leads.DEFAULT_SORT
 keep = {"sort": param("sort")}
 
-title, new = st.columns([4, 1], vertical_alignment="bottom")
+title, share, new = st.columns([5, 1, 1.3], vertical_alignment="bottom")
 title.title("Leads")
+with share:
+    view_bar(visitor, "leads")
 if visitor.person.may("lead.create"):
     with new:
         link("New lead", "new_lead", icon=":material/add:")

@@ -6,20 +6,12 @@ from crm_core import exports, opportunities, periods, pipeline, users
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages import _server
-from pages._filters import filter_bar, notices, order, page_number, pager
+from pages._filters import SORT_LABELS, filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
 from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params, plain, status
+from pages._views import view_bar
 
 VIEW = ("sort", "page", "sum")
-SORT_LABELS = {
-    "-created": "Newest first",
-    "created": "Oldest first",
-    "-value": "Highest value",
-    "value": "Lowest value",
-    "-won_value": "Highest won value",
-    "-closed": "Last closed",
-    "customer": "Customer A–Z",
-}
 WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.2, 1.1)
 HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status", "Created")
 
@@ -28,8 +20,10 @@ slice_ = Slice.from_params(params())
 sort = param("sort") if param("sort") in SORT_LABELS else pipeline.DEFAULT_SORT
 keep = {"sort": param("sort"), "sum": param("sum")}
 
-title, new = st.columns([4, 1], vertical_alignment="bottom")
+title, share, new = st.columns([5, 1, 1.3], vertical_alignment="bottom")
 title.title("Opportunities")
+with share:
+    view_bar(visitor, "opportunities")
 if visitor.person.may("opportunity.create"):
     with new:
         link("New opportunity", "new_opportunity", icon=":material/add:")
@@ -49,6 +43,7 @@ def row(item) -> None:
         cells[3].text(item.owner + (f"\n{item.application_engineer}" if item.application_engineer else ""))
         cells[4].text(f"{PRODUCTS[item.product]}\n{item.business_unit}")
         won = f"\nwon {visitor.exact(item.won_value)}" if item.won_value is not None else ""
+        won = f"\nchange {visitor.exact(item.change)}" if item.change is not None else won
         cells[5].container(key=f"num-{item.id}").text(visitor.exact(item.value) + won)
         cells[6].markdown(status(item.status))
         cells[7].text(periods.day(periods.in_india(item.created_at).date()))
@@ -91,7 +86,10 @@ def download(kind: str, mime: str, verb, *more) -> None:
 
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
-if param("sum") == "won":
+if listing.change is not None:
+    moved_by = f"changed the open pipeline by **{plain(visitor.exact(listing.change))}**"
+    figures.markdown(f"{counted(listing.count)} · {moved_by} · potential value {plain(visitor.exact(listing.value))}")
+elif param("sum") == "won":
     figures.markdown(f"{counted(listing.count)} · won value **{plain(visitor.exact(listing.won_value))}**")
 else:
     figures.markdown(

@@ -2,51 +2,29 @@
 
 import streamlit as st
 
-from crm_core import lifecycle, offers, opportunities, periods, settings, users
+from crm_core import offers, opportunities, periods, settings, users
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages._forms import amount, choice, problems, rupees, save, show
+from pages._move_form import move_form
 from pages._opportunity_form import inputs
 from pages._ui import enter, explain_access, facts, link, load, param, params, plain, status, timeline
 
 visitor = enter("opportunity")
-way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum") if param(k)}
+way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum", "back") if param(k)}
 record = load(visitor, opportunities.get, "opportunities")
 here = {"id": str(record.id)} | way_back
+
+
+def reopened() -> None:
+    """This function will show the record as it was saved."""
+    st.switch_page("opportunity.py", query_params=here)
 
 
 def run(form: str, verb, *args) -> None:
     """This function will run a command and show the saved record, or its problems."""
     save(visitor, form, verb, record.id, *args, seen=record.version)
-    st.switch_page("opportunity.py", query_params=here)
-
-
-def ask_for(ask: lifecycle.Ask, form: str, beside) -> object:
-    """This function will show the input that a transition asks for."""
-    label = ask.label + (" *" if ask.required else "")
-    key = f"{form}-{ask.field}"
-    if ask.field == "won_value":
-        return amount(visitor, form, ask.field, label, beside)
-    if ask.list or ask.field == "offer_id":
-        options = (
-            visitor.ask(settings.labels_of, ask.list) if ask.list else visitor.ask(offers.linkable, record.customer_id)
-        )
-        chosen = st.selectbox(label, list(options), index=None, format_func=options.get, key=key, placeholder="Choose")
-    else:
-        chosen = st.text_area(label, key=key, height=80)
-    beside(ask.field)
-    return chosen
-
-
-def move_form(move: lifecycle.Transition) -> None:
-    """This function will show one move as a button, with what it asks."""
-    form = f"move-{record.id}-{move.name}"
-    show(form, record.version)
-    with st.popover(move.label, key=f"popover-{record.id}-{record.version}-{move.name}", use_container_width=True):
-        beside = problems(form, [ask.field for ask in move.asks])
-        values = {ask.field: ask_for(ask, form, beside) for ask in move.asks}
-        if st.button(move.label, key=f"{form}-go", type="primary"):
-            run(form, opportunities.move, move.name, values)
+    reopened()
 
 
 def offer_form() -> None:
@@ -86,7 +64,10 @@ def reassign_form() -> None:
 
 
 linkable = visitor.ask(opportunities.can_link, record)
-link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")
+if param("back") == "board":
+    link("Back to the board", "board", way_back | {"back": ""}, icon=":material/arrow_back:")
+else:
+    link("Back to the list", "opportunities", way_back, icon=":material/arrow_back:")
 st.title(plain(f"{record.number} · {record.customer}"))
 st.markdown(f"{status(record.status)} {plain(record.title or '')}")
 first, second, third = st.columns(3)
@@ -117,8 +98,9 @@ possible = visitor.ask(opportunities.moves, record)
 if possible:
     st.header("Next")
     for column, move in zip(st.columns(max(4, len(possible))), possible, strict=False):
-        with column:
-            move_form(move)
+        popover = f"popover-{record.id}-{record.version}-{move.name}"
+        with column, st.popover(move.label, key=popover, use_container_width=True):
+            move_form(visitor, record, move, reopened)
 if linkable and not record.offer_id:
     offer_form()
 if visitor.person.may("opportunity.reassign"):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page
 
-from crm_core import customers, leads, offers, opportunities, preferences, settings, users
+from crm_core import customers, leads, offers, opportunities, preferences, settings, users, views
 from crm_core.access import GRANTS
 from crm_core.database import open_database
 from tests.browser import idle, serving, sits
@@ -69,6 +69,8 @@ def poison(office: Office) -> None:
     lead = office.lead(company=TYPED, contact=TYPED, notes=TYPED, email=EMAIL, **places)
     other = office.lead(company=TYPED, contact=TYPED, notes=TYPED, **places)
     office.do(leads.disqualify, office.kavya, other, {"reason": "duplicate", "note": TYPED})
+    for actor, shared in ((meena, False), (office.kavya, False), (office.asha, True)):
+        office.do(views.save, actor, {"name": TYPED, "page": "board", "query": "", "shared": shared})
     spare = office.customer(TYPED, contact=TYPED)
     office.do(customers.merge, office.kavya, spare, customer)
     office.ids = {
@@ -93,6 +95,7 @@ def paths(office: Office) -> list[str]:
     found += [
         f"/new_offer?opportunity={ids['opportunity']}&customer={ids['customer']}",
         f"/opportunities?region={said}",
+        f"/board?region={said}",
     ]
     return found
 
@@ -136,9 +139,10 @@ def test_hostile_text_is_shown_as_stored_and_asks_nobody_anything(office: Office
     away = [url for url in asked if not url.startswith((office.address, "data:", "blob:", f"ws{office.address[4:]}"))]
     assert [] == away
     if name in ("meena", "kavya"):
-        bare = {path for path, count in seen.items() if count < 2}
+        beside = 4  # the menu: their own name and view, a colleague's view and name
+        bare = {path for path, count in seen.items() if count <= beside}
         assert bare <= {"/", "/settings", "/users", "/new_customer", "/new_lead", "/new_offer", "/new_opportunity"}
-    assert min(seen.values()) > 0  # the person's own name beside the menu
+    assert min(seen.values()) > 0
 
 
 def opened(office: Office, page: Page, path: str, seen: dict[str, int]) -> None:

@@ -14,21 +14,28 @@ from typing import Any
 import crm_core
 from crm_core import (
     access,
+    audit,
     clock,
     customers,
     denials,
     exports,
+    flow,
+    forecast,
+    headline,
     leads,
     offers,
     opportunities,
     pipeline,
+    reports,
     settings,
     sign_ins,
     trail,
     users,
+    views,
 )
 from crm_core.access import DENIALS, Actor
 from crm_core.errors import Invalid, NotAllowed, NotFound
+from crm_core.periods import today
 from crm_core.slices import AuditSlice, DenialSlice, LeadSlice, Slice
 from tests.conftest import Office
 from tests.test_house import table
@@ -79,6 +86,7 @@ def every(verb: Any, *args: Any) -> Callable[..., Any]:
 
 LEAD = {"contact": "Mani", "company": "Vel Mills", "source": "website"}
 USER = {"name": "Selvi", "email": "selvi@example.in"}
+VIEW = {"name": "Water", "page": "opportunities", "query": "business_unit=water"}
 
 
 def deal(it: Things, **more: Any) -> dict[str, Any]:
@@ -181,6 +189,43 @@ POLICY = {
     "pipeline.totals": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.totals(conn, actor, Slice(customer=it.customer))["count"][0]
     ),
+    "pipeline.series": Rule(
+        LISTS, "", lambda conn, actor, it: pipeline.series(conn, actor, [Slice(customer=it.customer)])[0].count
+    ),
+    "pipeline.breakdown": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(pipeline.breakdown(conn, actor, Slice(customer=it.customer), "product")["count"]),
+    ),
+    "pipeline.movement": Rule(
+        LISTS, "", lambda conn, actor, it: len(pipeline.movement(conn, actor, Slice(customer=it.customer)).steps)
+    ),
+    "pipeline.rows_query": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: conn.execute(
+            pipeline.rows_query(conn, actor, Slice(customer=it.customer), "value")
+        ).first(),
+    ),
+    "headline.figures": Rule("all xxxxx", "", every(headline.figures, Slice())),
+    "audit.latest": Rule("all xxxxx", "", every(audit.latest)),
+    "reports.dashboard": Rule("all x.xx.", "export", every(reports.dashboard, Slice())),
+    "flow.flow": Rule(
+        LISTS, "", lambda conn, actor, it: flow.flow(conn, actor, Slice(customer=it.customer)).stages["count"][0]
+    ),
+    "forecast.rates": Rule("all xxxxx", "", every(forecast.rates)),
+    "forecast.weighted": Rule(
+        LISTS, "", lambda conn, actor, it: forecast.weighted(conn, actor, Slice(customer=it.customer))
+    ),
+    "forecast.weighted_on": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(forecast.weighted_on(conn, actor, Slice(customer=it.customer), [today()]).values()),
+    ),
+    "forecast.likely": Rule(
+        LISTS, "", lambda conn, actor, it: forecast.likely(conn, actor, Slice(customer=it.customer)).won
+    ),
+    "forecast.backtest": Rule("all xxxxx", "", every(forecast.backtest, Slice(), "fy2025-26")),
     "pipeline.choices": Rule(
         LISTS, "", lambda conn, actor, it: str(it.owner) in pipeline.choices(conn, actor, "owner")
     ),
@@ -193,6 +238,7 @@ POLICY = {
         "export",
         lambda conn, actor, it: it.company in exports.as_csv(conn, actor, Slice()).decode(),
     ),
+    "exports.as_xlsx": Rule("all x.xx.", "export", every(exports.as_xlsx, Slice())),
     "exports.audit_as_csv": Rule("all ..xx.", "export audit.read", every(exports.audit_as_csv, AuditSlice())),
     "leads.create": Rule("all x.xx.", "lead.create", every(leads.create, LEAD)),
     "leads.create: for somebody else": Rule(
@@ -315,6 +361,16 @@ POLICY = {
         "all xxxxx", "", lambda conn, actor, it: denials.record(conn, actor, "leads.edit", "You may not.") is None
     ),
     "denials.listing": Rule("all ..xx.", "audit.read", every(denials.listing, DenialSlice())),
+    "views.listing": Rule(
+        "own xxxxx other 00000 there xxxxx missing 00000",
+        "",
+        lambda conn, actor, it: it.view in {row.id for row in views.listing(conn, actor)},
+    ),
+    "views.save": Rule("all xxxxx", "", every(views.save, VIEW)),
+    "views.save: for the team": Rule("all x.xx.", "view.share", every(views.save, VIEW | {"shared": True})),
+    "views.edit": Rule("own xxxxx other ????? there ????? missing ?????", "", edit(views.edit, "view", name="Salem")),
+    "views.edit: for the team": Rule("own x.xx.", "view.share", edit(views.edit, "view", shared=True)),
+    "views.remove": Rule("own xxxxx other ????? there ????? missing ?????", "", one(views.remove, "view")),
 }
 OUTCOMES = {NotAllowed: ".", NotFound: "?", Invalid: "!", Absent: "-"}
 
@@ -357,12 +413,17 @@ def furnished(office: Office) -> dict[str, dict[str, Things]]:
         common, customer=office.customer("Amman Mills"), company="Amman Mills", code="retired", user=people["ravi"]
     )
     names = Things(common, deal=NOWHERE, closed=NOWHERE, lead=NOWHERE, qualified=NOWHERE, offer=NOWHERE, free=NOWHERE)
-    missing = Things(names, customer=NOWHERE, company="Zzz", code="nowhere", user=NOWHERE)
-    own = {name: Things(common, user=people[name]) for name in PEOPLE}
+    there["view"] = office.do(views.save, office.ravi, VIEW | {"shared": True})
+    missing = Things(names, view=NOWHERE, customer=NOWHERE, company="Zzz", code="nowhere", user=NOWHERE)
+    mine = {"name": "Mine", "page": "leads"}
+    own = {
+        name: Things(common, user=people[name], view=office.do(views.save, office.people[name], mine))
+        for name in PEOPLE
+    }
     for name in ("asha", "kavya", "meena"):
         own[name] |= records(office, people, name) | leads_of(office, name)
     own["arun"] |= records(office, people, "vimal", "arun")
-    other = Things(common, user=people["ravi"])
+    other = Things(common, user=people["ravi"], view=office.do(views.save, office.ravi, mine))
     other |= records(office, people, "ravi") | leads_of(office, "ravi")
     shared = {"all": Things(common, customer=common.home), "there": there, "other": Things(other), "missing": missing}
     return {"own": own} | {column: dict.fromkeys(PEOPLE, things) for column, things in shared.items()}
