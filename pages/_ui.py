@@ -71,6 +71,10 @@ def enter(page: str) -> Visitor:
         st.stop()
     if visitor is None:
         _sign_in()
+    # without a sign-in Streamlit takes whoever names a session's id into it, whose ever it was
+    if st.session_state.setdefault("whose", visitor.person.id) != visitor.person.id:
+        st.session_state.clear()
+        st.session_state["whose"] = visitor.person.id
     with st.sidebar:
         st.markdown(f"**{plain(visitor.person.name)}**  \n{access.ROLE_LABELS[visitor.person.role]}")
         _ways_out(visitor)

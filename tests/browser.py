@@ -22,6 +22,9 @@ from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
 
 from crm_core import demo, money, pipeline, users
 from crm_core.database import Database, open_database
@@ -188,6 +191,41 @@ def idle(page: Page, begun: int = 400) -> None:
     """This function will wait until what was done last has begun (milliseconds) and is drawn."""
     page.wait_for_timeout(begun)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
+
+
+def overheard(page: Page) -> list[Any]:
+    """This function will keep what a tab is told of each run of its session from now on."""
+    runs: list[Any] = []
+
+    def hear(frame: str | bytes) -> None:
+        said = ForwardMsg.FromString(frame if isinstance(frame, bytes) else frame.encode())
+        if said.HasField("new_session"):
+            runs.append(said.new_session)
+
+    page.on("websocket", lambda opened: opened.on("framereceived", hear))
+    return runs
+
+
+def presenting(address: str, cookies: dict[str, str], run: Any) -> tuple[str, str]:
+    """This function will draw another tab's run anew, in its session, with these cookies; the session it got, and all it read."""
+    session = run.initialize.session_id
+    protocols = ["streamlit", cookies["_streamlit_xsrf"], session]
+    sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    with connect(
+        address.replace("http", "ws") + "/_stcore/stream",
+        origin=address,  # type: ignore[arg-type]
+        subprotocols=protocols,  # type: ignore[arg-type]
+        additional_headers=sent,
+    ) as opened:
+        begun = BackMsg()
+        begun.rerun_script.page_script_hash = run.page_script_hash
+        opened.send(begun.SerializeToString())
+        got, read, said = "", [], ForwardMsg()
+        while not (got and said.WhichOneof("type") == "script_finished"):
+            said = ForwardMsg.FromString(opened.recv(20))  # type: ignore[arg-type]
+            got = said.new_session.initialize.session_id or got
+            read.append(str(said))
+        return got, "\n".join(read)
 
 
 def type_into(page: Page, label: str, text: str) -> Locator:

@@ -17,7 +17,18 @@ from playwright.sync_api import BrowserContext, Page, expect
 from crm_core import access, denials, sign_ins, users
 from crm_core.database import Database, open_database
 from crm_core.slices import DenialSlice
-from tests.browser import free_port, heading, idle, providing, serving, sign_in_file, visit
+from tests.browser import (
+    free_port,
+    heading,
+    idle,
+    overheard,
+    presenting,
+    providing,
+    serving,
+    sign_in_file,
+    type_into,
+    visit,
+)
 
 SIGN_IN = "Sign in"
 
@@ -280,6 +291,23 @@ def test_a_page_of_another_site_cannot_open_the_connection(firm: Firm, page: Pag
         firm.address.replace("http", "ws") + "/_stcore/stream",
     )
     assert "refused" == opened
+
+
+def test_the_id_of_another_persons_session_opens_a_new_one(firm: Firm, page: Page, other: Page) -> None:
+    """I12: for another person and for nobody; with the own cookies it is the same session, as after a lost connection."""
+    runs = overheard(page)
+    signs_in(page, firm, firm.account_of(firm.person("manager")), "/new_opportunity")
+    type_into(page, "Potential value (₹) *", "87,65,432")
+    words = "87 lakh 65 thousand 432 rupees"
+    expect(page.get_by_text(f"= {words}")).to_be_visible()
+    signs_in(other, firm, firm.account_of(firm.person("org_admin")))
+    theirs, foreign = ({name: c["value"] for name, c in cookies(tab.context).items()} for tab in (page, other))
+    nobodys = {"_streamlit_xsrf": foreign["_streamlit_xsrf"]}
+    page.close()
+    for given, shown, own in ((foreign, "Save opportunity", False), (nobodys, SIGN_IN, False), (theirs, words, True)):
+        session, read = presenting(firm.address, given, runs[-1])
+        assert own == (runs[-1].initialize.session_id == session) == (words in read)
+        assert shown in read
 
 
 def test_the_log_names_nobody(firm: Firm) -> None:

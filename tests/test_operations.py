@@ -34,10 +34,13 @@ from tests.browser import (
     free_port,
     heading,
     idle,
+    overheard,
     person,
+    presenting,
     providing,
     serving,
     sign_in_file,
+    type_into,
     visit,
 )
 
@@ -160,6 +163,24 @@ def test_a_foreign_host_or_origin_is_not_answered(company: Any) -> None:
     assert "403" == opening(address, "https://evil.example")
     assert "403" == opening(address, "http://127.0.0.1:1")
     assert "403" == opening(address, "http://crm.evil.example", host="crm.evil.example")
+
+
+def test_the_id_of_another_persons_session_gives_nothing_of_it(company: Any, page: Page) -> None:
+    """I12: in the trial, where Streamlit knows nobody; what was typed is there only for who typed it."""
+    address, database = company
+    runs = overheard(page)
+    visit(page, address, "/new_opportunity", person(database, "manager"))
+    type_into(page, "Potential value (₹) *", "87,65,432")
+    words = "87 lakh 65 thousand 432 rupees"
+    expect(page.get_by_text(f"= {words}")).to_be_visible()
+    page.close()
+    with httpx.Client(base_url=address) as client:
+        client.get("/_stcore/health")
+        for role, theirs in (("manager", True), ("org_admin", False), ("manager", False)):
+            client.get(f"/trial/sign-in?person={person(database, role)}")
+            session, read = presenting(address, dict(client.cookies), runs[-1])
+            assert (runs[-1].initialize.session_id, True) == (session, "Save opportunity" in read)
+            assert theirs == (words in read), role
 
 
 def test_what_the_repository_holds_is_not_served(company: Any) -> None:
