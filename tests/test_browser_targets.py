@@ -22,7 +22,9 @@ def paste(page: Page, row: int, *cells: str) -> None:
     table = page.get_by_test_id("stDataFrame")
     box = table.bounding_box()
     assert box
-    table.click(position={"x": box["width"] / 2, "y": 35 * row + 52})
+    table.click(position={"x": box["width"] / 2, "y": 52})
+    for _ in range(row):
+        page.keyboard.press("ArrowDown")
     page.keyboard.press("Control+v")
     idle(page)
 
