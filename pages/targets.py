@@ -50,8 +50,8 @@ def table(kind: str, code: str) -> None:
         height="content",
         alt=f"Targets of {targets.KINDS[kind].lower()}, {periods.label(code)}",
         column_config={
-            "Name": st.column_config.TextColumn(targets.KINDS[kind].removesuffix("s"), width="medium"),
-            "Target": st.column_config.TextColumn("Target (₹)", help=HINT, width="medium", alignment="right"),
+            "Name": st.column_config.TextColumn(targets.KINDS[kind].removesuffix("s"), width=150),
+            "Target": st.column_config.TextColumn("Target (₹)", help=HINT, width=150, alignment="right"),
         },
     )
     changed = {

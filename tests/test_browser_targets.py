@@ -19,10 +19,13 @@ def paste(page: Page, row: int, *cells: str) -> None:
     """This function will paste cells below each other into the column of amounts, as a spreadsheet gives them."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("text => navigator.clipboard.writeText(text)", "\n".join(cells))
-    table = page.get_by_test_id("stDataFrame")
-    box = table.bounding_box()
-    assert box
-    table.click(position={"x": box["width"] / 2, "y": 35 * row + 52})
+    table, chosen = page.get_by_test_id("stDataFrame"), page.get_by_test_id(f"glide-cell-1-{row}")
+    width = (table.bounding_box() or {"width": 0})["width"]
+    for _ in range(3):  # a click from elsewhere may only focus the table
+        if chosen.get_attribute("aria-selected") != "true":
+            table.click(position={"x": width / 2, "y": 35 * row + 52})
+            page.wait_for_timeout(700)
+    expect(chosen).to_have_attribute("aria-selected", "true")
     page.keyboard.press("Control+v")
     idle(page)
 

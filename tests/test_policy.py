@@ -29,6 +29,8 @@ from crm_core import (
     reports,
     settings,
     sign_ins,
+    stage_limits,
+    targets,
     trail,
     users,
     views,
@@ -43,6 +45,7 @@ from tests.test_house import table
 #: A sales engineer, an application engineer, a manager, an org admin, a viewer: the five letters of a cell.
 PEOPLE = ("asha", "arun", "kavya", "meena", "devi")
 NOWHERE = 999_999
+YEAR = "fy2026-27"
 
 
 class Absent(Exception):
@@ -346,6 +349,16 @@ POLICY = {
     "sign_ins.sign_out_everywhere": Rule(
         "all xxxxx", "", lambda conn, actor, it: sign_ins.sign_out_everywhere(conn, actor) is None
     ),
+    "targets.listing": Rule("all ..xx.", "targets.change", every(targets.listing, "region", YEAR)),
+    "targets.set_many": Rule("all ..xx.", "targets.change", every(targets.set_many, "region", YEAR, {"coimbatore": 1})),
+    "targets.achieved": Rule(
+        "own x0xx- other 00xxx",
+        "",
+        lambda conn, actor, it: any(targets.achieved(conn, actor, "owner", Slice(owner=it.owner))["count"]),
+    ),
+    "targets.headline": Rule("all xxxxx", "", every(targets.headline, Slice(), YEAR)),
+    "stage_limits.listing": Rule("all ..xx.", "targets.change", every(stage_limits.listing)),
+    "stage_limits.set_limits": Rule("all ..xx.", "targets.change", every(stage_limits.set_limits, {"open": "45"})),
     "trail.listing": Rule("all ..xx.", "audit.read", every(trail.listing, AuditSlice())),
     "trail.everything": Rule(
         "all ..xx.", "audit.read", lambda conn, actor, it: list(trail.everything(conn, actor, AuditSlice()))

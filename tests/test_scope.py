@@ -37,6 +37,8 @@ from crm_core import (
     pipeline,
     reports,
     settings,
+    stage_limits,
+    targets,
     trail,
     users,
     views,
@@ -50,6 +52,7 @@ from tests.conftest import WAY, Office
 SEES_ALL = {"kavya", "meena", "devi"}
 NAMES = ("asha", "ravi", "uma", "arun", "kavya", "devi")
 OWNERS = ("asha", "ravi", "uma", "kavya")
+YEAR = periods.financial_year(periods.today())
 ENGINEERS = ("arun", "vani", "asha", "ravi")
 
 
@@ -86,6 +89,9 @@ class Company:
             for number in range(3):
                 self.view(name, f"View {number}")
         self.offers = {row.id: row for row in itertools.chain(*rows)}
+
+        for kind, about in (("region", "coimbatore"), *(("owner", office.people[o].user_id) for o in OWNERS)):
+            office.do(targets.set_many, office.kavya, kind, YEAR, {str(about): f"{self.random.randint(1, 90)} lakh"})
 
     def ask(self, verb: Any, name: str, *args: Any, **named: Any) -> Any:
         """This function will read as a person; what the org admin reads is read once."""
@@ -531,6 +537,35 @@ def saved_views(company: Company, name: str) -> tuple[Any, Any]:
     return (mine, teams), (got[: len(mine)], set(got[len(mine) :]))
 
 
+def against_targets(company: Company, name: str) -> tuple[Any, Any]:
+    """All of it; or the own row of sales engineers, and of the regions the own wins without a target."""
+    me = str(company.office.people[name].user_id)
+    wanted, got = [], []
+    for kind, slice_ in itertools.product(targets.KINDS, (Slice(), Slice(region="coimbatore"), Slice(product="pump"))):
+        for who, told in (("meena", wanted), (name, got)):
+            told.append(company.ask(targets.achieved, who, kind, slice_, YEAR).drop(columns="share"))
+        if name in SEES_ALL:
+            continue
+        rows = wanted[-1]
+        if kind == "owner":
+            wanted[-1] = rows[rows["about"] == me]
+            continue
+        deals = [d for i in company.in_slice(name, slice_) if (d := company.deals[i]).status == "won"]
+        theirs = {about: [d.won_value for d in deals if d.region == about] for about in rows["about"]}
+        rows = rows.assign(target=None, note="")
+        wanted[-1] = rows.assign(achieved=[sum(theirs[a]) for a in theirs], count=[len(theirs[a]) for a in theirs])
+    return [frame.values.tolist() for frame in wanted], [frame.values.tolist() for frame in got]
+
+
+def headlines(company: Company, name: str) -> tuple[Any, Any]:
+    """The company's target, or one's own."""
+    mine = Slice(owner=company.office.people[name].user_id)
+    if name in SEES_ALL:
+        return company.ask(targets.headline, "meena", Slice(), YEAR), company.ask(targets.headline, name, Slice(), YEAR)
+    wanted = company.ask(targets.headline, "meena", mine, YEAR)[0]
+    return [wanted] * 2, [company.ask(targets.headline, name, slice_, YEAR)[0] for slice_ in (mine, Slice())]
+
+
 READS: dict[str, Oracle] = {
     "flow.flow": flowed,
     "forecast.rates": rates,
@@ -574,6 +609,10 @@ READS: dict[str, Oracle] = {
     "users.listing": gated(users.listing),
     "users.open_records": open_records,
     "access.explain": explained,
+    "targets.achieved": against_targets,
+    "targets.headline": headlines,
+    "targets.listing": audited(targets.listing, "owner", YEAR),
+    "stage_limits.listing": audited(stage_limits.listing),
     "trail.listing": audited(trail.listing, AuditSlice(kind=("opportunity",)), 2),
     "trail.everything": audited(trail.everything, AuditSlice(kind=("lead", "offer")), 7),
     "trail.titles": audited(trail.titles, ()),
