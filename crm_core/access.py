@@ -96,6 +96,10 @@ class Actor:
     request_id: str = ""
 
 
+#: Whoever asks without being a user; no user has this id.
+NOBODY = Actor(0)
+
+
 @dataclass(frozen=True)
 class Person:
     """The asking user as the database knows them in this transaction."""

@@ -16,6 +16,10 @@ from crm_core.rules import STALE
 from crm_core.schema import Record, submit
 
 R = TypeVar("R")
+CHANGED = (
+    "This record was changed since you opened it, so yours was not saved. "
+    "Look at the change and save again if yours still holds."
+)
 
 
 def command(verb: Callable[..., R]) -> Callable[..., R]:
@@ -70,14 +74,25 @@ def guarded(conn: Connection, table: Table, old: Record, seen: int | None, value
     return int(old.version) + 1
 
 
+def put(conn: Connection, table: Table, key: dict[str, Any], version: int, values: dict[str, Any]) -> int:
+    """This function will write one row by its whole key, if it is still the version read (0: there is none).
+
+    Returns the new version. Raises Conflict otherwise.
+    """
+    if version:
+        same = [table.c[name] == value for name, value in {**key, "version": version}.items()]
+        query: Any = update(table).where(*same).values(version=version + 1, **values)
+    else:
+        adding: Any = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+        query = adding.values(version=1, **key, **values).on_conflict_do_nothing()
+    if conn.scalar(query.returning(table.c.version)) is None:
+        raise Conflict(STALE)
+    return version + 1
+
+
 def check_seen(conn: Connection, entity: str, old: Record, seen: int | None) -> None:
     """This function will raise Conflict, naming who changed what, if the form showed an older version."""
     if seen is None or seen == old.version:
         return
     entity_id = str(old._mapping.get("id") or old._mapping.get("code"))
-    said = audit.changes_since(conn, entity, entity_id, seen)
-    raise Conflict(
-        "This record was changed since you opened it, so yours was not saved. "
-        "Look at the change and save again if yours still holds.",
-        *said,
-    )
+    raise Conflict(CHANGED, *audit.changes_since(conn, entity, entity_id, seen))

@@ -28,6 +28,8 @@ from crm_core import (
     periods,
     preferences,
     settings,
+    stage_limits,
+    targets,
     users,
 )
 from crm_core import demo_words as words
@@ -35,6 +37,7 @@ from crm_core.access import Actor
 from crm_core.database import Database
 from crm_core.errors import Conflict
 from crm_core.schema import opportunity
+from crm_core.slices import Slice
 
 #: How busy each month is, January first; the financial year ends with March.
 SEASON = (1.45, 1.5, 1.7, 0.7, 0.75, 0.85, 0.9, 0.9, 1.0, 0.9, 0.95, 1.1)
@@ -108,7 +111,24 @@ class _Story:
             at, _, event = heapq.heappop(self.queue)
             clock.start(self.conn, at)
             event()
+        self._set_targets()
         clock.start(self.conn)
+
+    def _set_targets(self) -> None:
+        """A sixth more than was won a year before, for this financial year and the last, by quarter as the seasons are."""
+        manager = self._actor("meena")
+        for year in (self.first.year + 1, self.first.year + 2):
+            before, now = (periods.financial_year(date(y, 4, 1)) for y in (year - 1, year))
+            for kind in targets.KINDS:
+                won = targets.achieved(self.conn, manager, kind, Slice(), before)
+                able = {row.about for row in targets.listing(self.conn, manager, kind, now)}
+                sums: dict[str, Decimal] = dict(zip(won["about"], won["achieved"], strict=True))
+                bases = {about: value for about, value in sums.items() if value and about in able}
+                for number, first in enumerate((3, 6, 9, 0), 1):
+                    part = Decimal(str(sum(SEASON[first : first + 3]) / sum(SEASON))) * 7 / 6
+                    amounts = {about: _rounded(float(base * part)) for about, base in bases.items()}
+                    targets.set_many(self.conn, manager, kind, f"{now}-q{number}", amounts)
+        stage_limits.set_limits(self.conn, manager, {lifecycle.OPEN: 45, lifecycle.OFFER_MADE: 60})
 
     def _set_up(self) -> None:
         name, local, *_ = words.PEOPLE[0]

@@ -6,7 +6,7 @@ the end of the day as of which the slice looks. Source: decisions, Dashboards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,12 +14,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from crm_core import lifecycle, periods, pipeline
+from crm_core import forecast, lifecycle, periods, pipeline, targets
 from crm_core.access import Actor
 from crm_core.periods import Period
 from crm_core.slices import Slice
 
 MONTHS = 12
+NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -53,63 +54,66 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     period = periods.parse(code) if code else Period(None, None)
     before = periods.comparable(period, day) if period else None
     then = (before.last if before else None) or periods.days_before(day, 30)
-    earlier = slice_.but(asof=str(then))
     ends = periods.month_ends(day, MONTHS)
     months = [f"{end:%Y-%m}" for end in ends]
-    flows: list[tuple[Slice, str | None]] = [(slice_, code or None), (slice_, before.code() if before else "none")]
-    flows += [(slice_, month) for month in months]
-    stocks = [slice_, earlier, *(slice_.but(asof=str(end)) for end in ends)]
-    won = pipeline.series(conn, actor, [closed(part, span, lifecycle.WON) for part, span in flows])
-    lost = pipeline.series(conn, actor, [closed(part, span, lifecycle.LOST) for part, span in flows])
-    held = pipeline.series(conn, actor, [part.narrowed(status=lifecycle.PIPELINE) for part in stocks])
-    late = pipeline.series(conn, actor, [part.narrowed(attention="overdue") for part in stocks])
+    spans = [code or None, before.code() if before else NEVER, *months]
+    won = pipeline.series(conn, actor, [closed(slice_, span, lifecycle.WON) for span in spans])
+    lost = pipeline.series(conn, actor, [closed(slice_, span, lifecycle.LOST) for span in spans])
+    open_part, late_part = slice_.narrowed(status=lifecycle.PIPELINE), slice_.narrowed(attention="overdue")
+    stood = [then, *ends[:-1], day]
+    held, late = (_stocks(conn, actor, part, stood) for part in (open_part, late_part))
+    weights = forecast.weighted_on(conn, actor, slice_, [then, *ends[1::2]])
+    weighted = [(held[0][0], weights[day]), *((0, weights[d]) for d in (then, *ends[1::2]))]
     both = list(zip(won, lost, strict=True))
-    span = f"vs {periods.label(before.code())}" if before else ""
-    since = f"vs {periods.day(then)}"
+    is_won, is_closed = (closed(slice_, code or None, s) for s in (lifecycle.WON, (lifecycle.WON, lifecycle.LOST)))
+    aim, why = targets.headline(conn, actor, slice_, code)
+    reached = won[0].won_value * 100 / aim if aim else None
+    span, since = f"vs {periods.label(before.code())}" if before else "", f"vs {periods.day(then)}"
 
-    def figure(
-        name: str, label: str, kind: str, of: list[Any], read: Callable[[Any], Any], since: str, part: Slice | None,
-        measure: str, meaning: str, count: int,
-    ) -> Figure:  # fmt: skip
-        values = [None if (found := read(row)) is None else Decimal(found) for row in of]
-        known = values[1] if since else None
-        return Figure(name, label, kind, values[0], known, since, part, count, measure, meaning, tuple(values[2:]))
+    def flow(
+        name: str, label: str, kind: str, rows: Sequence[Any], read: Callable[[Any], Any], measure: str, meaning: str
+    ) -> Figure:
+        value, earlier, *trend = (None if (found := read(row)) is None else Decimal(found) for row in rows)
+        part, count = (is_closed, won[0].count + lost[0].count) if rows is both else (is_won, won[0].count)
+        known = earlier if span else None
+        return Figure(name, label, kind, value, known, span, part, count, measure, meaning, tuple(trend))
 
-    is_won, is_closed = (
-        closed(slice_, code or None, status) for status in (lifecycle.WON, (lifecycle.WON, lifecycle.LOST))
-    )
+    def stock(name: str, label: str, kind: str, rows: Sequence[Any], part: Slice | None, meaning: str) -> Figure:
+        index = 0 if kind == "count" else 1
+        value, earlier, *trend = (Decimal(row[index]) for row in rows)
+        return Figure(name, label, kind, value, earlier, since, part, rows[0][0], "value", meaning, tuple(trend))
+
     return [
-        figure(
-            "achieved", "Won", "money", won, lambda r: r.won_value, span, is_won, "won_value",
-            "Won value of what was won in the period.", won[0].count,
-        ),
-        figure(
-            "win", "Win %", "percent", both, lambda r: pipeline.rate(r[0].count, r[1].count), span, is_closed, "",
-            f"Won ÷ (won + lost) of what was closed in the period: {won[0].count:,} won, {lost[0].count:,} lost. "
-            "What is still open and what was rejected is left out.", won[0].count + lost[0].count,
-        ),
-        figure(
-            "average", "Average won value", "money", won, lambda r: r.won_value / r.count if r.count else None, span,
-            is_won, "won_value", "Won value ÷ count of what was won in the period.", won[0].count,
-        ),
-        figure(
-            "days", "Average days to close", "days", won, lambda r: Decimal(r.days) / r.count if r.count else None, span,
-            is_won, "won_value", "Days in India from creation to winning, of what was won in the period.", won[0].count,
-        ),
-        figure(
-            "pipeline", "Open pipeline", "money", held, lambda r: r.value, since,
-            slice_.narrowed(status=lifecycle.PIPELINE), "value",
-            "Potential value of all that is Open or Offer Made; it takes no period.", held[0].count,
-        ),
-        figure(
-            "overdue", "Overdue next steps", "count", late, lambda r: r.count, since, slice_.narrowed(attention="overdue"),
-            "value", "Open opportunities whose next step lies before the day; it takes no period.", late[0].count,
-        ),
+        Figure("target", "Target", "money", aim, None, "", is_won, won[0].count, "won_value", why),
+        flow("achieved", "Achieved", "money", won, lambda r: r.won_value, "won_value",
+             "Won value of what was won in the period."),
+        Figure("share", "Achieved %", "percent", reached, None, "", is_won, won[0].count, "won_value",
+               f"Achieved ÷ target; above 100 % it says so. {why}"),
+        flow("win", "Win %", "percent", both, lambda r: pipeline.rate(r[0].count, r[1].count), "",
+             f"Won ÷ (won + lost) of what was closed in the period: {won[0].count:,} won, {lost[0].count:,} lost. "
+             "What is still open and what was rejected is left out."),
+        flow("average", "Average won value", "money", won, lambda r: r.won_value / r.count if r.count else None,
+             "won_value", "Won value ÷ count of what was won in the period."),
+        flow("days", "Average days to close", "days", won, lambda r: Decimal(r.days) / r.count if r.count else None,
+             "won_value", "Days in India from creation to winning, of what was won in the period."),
+        stock("pipeline", "Open pipeline", "money", held, open_part,
+              "Potential value of all that is Open or Offer Made; it takes no period."),
+        stock("weighted", "Weighted pipeline", "money", weighted, open_part,
+              "The open pipeline, each at the rate at which the company won such deals by stage, days in it and "
+              "value; it takes no period."),
+        stock("overdue", "Overdue next steps", "count", late, late_part,
+              "Open opportunities whose next step lies before the day; it takes no period."),
     ]  # fmt: skip
+
+
+def _stocks(conn: Connection, actor: Actor, part: Slice | None, days: Sequence[date]) -> list[tuple[int, Decimal]]:
+    """Now, then, and the ends of the months: `days` begin with then and end with now."""
+    found = pipeline.on_days(conn, actor, part, days) if part else [(0, Decimal(0))] * len(days)
+    return [found[-1], *found]
 
 
 def closed(slice_: Slice, code: str | None, status: str | tuple[str, ...]) -> Slice | None:
     """This function will give what a slice closed in a period with an outcome; all of it where no period is named."""
-    if code == "none":
+    if code == NEVER:
         return None
     return slice_.narrowed(status=status, **({"closed": code} if code else {}))

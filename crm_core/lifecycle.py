@@ -77,6 +77,9 @@ STAGE = {stage.code: stage for stage in STAGES}
 PIPELINE = tuple(stage.code for stage in STAGES if not stage.closed)
 CLOSED = tuple(stage.code for stage in STAGES if stage.closed)
 
+#: The bands of the days in a stage, as a URL names them.
+AGES = ("0-30", "31-60", "61-90", "91-180", "181-")
+
 _OFFER = Ask("offer_id", "Linked offer", required=False)
 _NOTE = Ask("note", "In your own words", required=False)
 

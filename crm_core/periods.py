@@ -44,7 +44,8 @@ class Period:
     def code(self) -> str:
         """This function will name the period for a URL, the shortest code that means the same."""
         if self.first and self.after:
-            for code in (f"{self.first:%Y-%m}", financial_year(self.first), f"{self.first}"):
+            year, quarter = financial_year(self.first), (self.first.month - 4) % 12 // 3 + 1
+            for code in (f"{self.first:%Y-%m}", year, f"{year}-q{quarter}", f"{self.first}"):
                 if parse(code) == self:
                     return code
         return f"{self.first or ''}..{self.last or ''}"
@@ -109,6 +110,16 @@ def offered(today: date) -> list[str]:
     years = [f"fy{y}-{(y + 1) % 100:02d}" for y in (year, year - 1, year - 2)]
     months = [f"{today:%Y-%m}", f"{day_before(date(today.year, today.month, 1)):%Y-%m}"]
     return [*months, *(f"{years[0]}-q{q}" for q in range(1, 5)), *years]
+
+
+def parts(period: Period | None) -> list[Period] | None:
+    """This function will give a financial year's quarters, a quarter's months, none of a month; None for any other."""
+    if period is None or period.first is None or period.after is None:
+        return None
+    for months, begins, piece in ((12, (4,), 3), (3, (1, 4, 7, 10), 1), (1, range(1, 13), 1)):
+        if period.first.month in begins and period == _months(period.first.replace(day=1), months):
+            return [_months(_add(period.first, n), piece) for n in range(0, months, piece)] if months > 1 else []
+    return None
 
 
 def label(code: str) -> str:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Date, false, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Date, and_, false, func, literal, null, select, union_all
 
 from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql
 from crm_core.access import Actor, Person, person, visible_to
-from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region
+from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group
 
 MEASURES = ("count", "value", "won_value")
@@ -118,6 +119,32 @@ def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> lis
         queries.append(select(literal(number).label("number"), *_sums(facts), total).where(*where))
     found = sorted(conn.execute(union_all(*queries)), key=lambda row: row.number) if queries else []
     return [Sums(*row[1:]) for row in found]
+
+
+def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[tuple[int, Decimal]]:
+    """This function will count a slice in the actor's scope, and sum its value, at the end of each day, in their order.
+
+    What `series` gives as of each day, but for one reading of the standings; a slice by `reached`,
+    `moved` or `during` is asked of `series`.
+    """
+    if slice_.reached or slice_.moved or slice_.during:
+        return [(r.count, r.value) for r in series(conn, actor, [slice_.but(asof=str(day)) for day in days])]
+    asking, instant = person(conn, actor), standing.c.from_at.type
+    asked = union_all(
+        *(
+            select(
+                literal(number).label("number"),
+                literal(day, Date).label("day"),
+                literal(periods.midnight(periods.next_day(day)), instant).label("ended"),
+            )
+            for number, day in enumerate(days)
+        )
+    ).subquery("asked")
+    stood = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended)
+    where = [_scope(asking, standing), *slice_.but(asof=None).conditions(standing, asked.c.day)]
+    query = select(asked.c.number, *_sums(standing)[:2]).join(standing, stood).where(*where).group_by(asked.c.number)
+    found = {row[0]: (int(row[1]), Decimal(row[2])) for row in conn.execute(query)}
+    return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
 
 
 def parts(slice_: Slice, by: str, code: str = "") -> dict[str, tuple[str, Slice | None]]:
@@ -313,17 +340,26 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
     return slices.named(slice_, labels_of)
 
 
+def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
+    """This function will give the clauses of a slice in the actor's scope, on its facts, for other figures of it."""
+    return _within(person(conn, actor), slice_)
+
+
 def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
     facts = slice_.facts
-    if facts is opportunity or asking.may("opportunity.see_all"):
-        scope = visible_to(asking)
-    else:  # facts are that day's, rights are today's
-        scope = facts.c.id.in_(select(opportunity.c.id).where(visible_to(asking)))
-    where = [scope, *slice_.standing_then()]
+    where = [_scope(asking, facts), *slice_.standing_then()]
     if not slice_.moved and not slice_.during:
         return where + slice_.conditions(facts)
     beside = Slice(asof=slice_.asof, **{name: getattr(slice_, name) for name in bridge.BESIDE})
     return [*where, facts.c.id.in_(select(bridge.steps(slice_).c.id)), *beside.conditions(facts)]
+
+
+def _scope(asking: Person, facts: Any) -> ColumnElement[bool]:
+    if facts is opportunity or asking.may("opportunity.see_all"):
+        return visible_to(asking)
+    # facts are that day's, rights are today's
+    scope: ColumnElement[bool] = facts.c.id.in_(select(opportunity.c.id).where(visible_to(asking)))
+    return scope
 
 
 def _sums(facts: Any) -> list[ColumnElement[Any]]:

@@ -47,8 +47,7 @@ from crm_core.schema import (
 
 Values = tuple[str, ...]
 LONGEST_TEXT = 200
-#: The bands of the days in a stage, as a URL names them.
-AGES = ("0-30", "31-60", "61-90", "91-180", "181-")
+AGES = lifecycle.AGES
 ATTENTION = {"overdue": "Next step overdue", "stale": "Too long in its stage"}
 
 
@@ -63,14 +62,14 @@ class Dimension:
     label: str
     column: Any
     kind: str
-    matches: Callable[[Any, FromClause, date], ColumnElement[bool]] | None = None
+    matches: Callable[[Any, FromClause, Any], ColumnElement[bool]] | None = None
 
 
 def _dimension(
     label: str,
     column: ColumnElement[Any] | None,
     kind: str,
-    matches: Callable[[Any, FromClause, date], ColumnElement[bool]] | None = None,
+    matches: Callable[[Any, FromClause, Any], ColumnElement[bool]] | None = None,
 ) -> Any:
     return field(default=(), metadata={"dimension": Dimension(label, column, kind, matches)})
 
@@ -126,11 +125,14 @@ class Filter:
             narrow = narrow.but(**{name: both})
         return narrow
 
-    def conditions(self, facts: FromClause | None = None) -> list[ColumnElement[bool]]:
-        """This function will give the clauses that all must hold, on other `facts` than the table itself if given."""
-        day = self.day() or periods.today()
+    def conditions(self, facts: FromClause | None = None, day: Any = None) -> list[ColumnElement[bool]]:
+        """This function will give the clauses that all must hold.
+
+        On other `facts` than the table itself if given, and as of another day: a date or a column of days.
+        """
+        at = self.day() or periods.today() if day is None else day
         return [
-            _condition(dimension, values, facts, day)
+            _condition(dimension, values, facts, at)
             for name, dimension in self.dimensions().items()
             if (values := getattr(self, name)) and dimension.column is not None
         ]
@@ -349,7 +351,7 @@ def _said(kind: str, value: str, known: Mapping[str, str]) -> str:
     return known.get(value, value or "(empty)")
 
 
-def _condition(dimension: Dimension, values: Values, facts: FromClause | None, day: date) -> ColumnElement[bool]:
+def _condition(dimension: Dimension, values: Values, facts: FromClause | None, day: Any) -> ColumnElement[bool]:
     parsed = [p for p in (_parsed(dimension.kind, v) for v in values) if p is not None]
     if not parsed:
         return false()
@@ -364,7 +366,7 @@ def _condition(dimension: Dimension, values: Values, facts: FromClause | None, d
     return sql.any_of(column, parsed)
 
 
-def _needs_attention(what: str, facts: FromClause, day: date) -> ColumnElement[bool]:
+def _needs_attention(what: str, facts: FromClause, day: Any) -> ColumnElement[bool]:
     """Overdue: the day of the next step has passed. Stale: too long in its stage, and no next step ahead excuses it."""
     if what == "overdue":
         return and_(facts.c.status.in_(lifecycle.PIPELINE), facts.c.next_step_on < day)
@@ -375,17 +377,17 @@ def _needs_attention(what: str, facts: FromClause, day: date) -> ColumnElement[b
     return false()
 
 
-def _age(facts: FromClause, day: date) -> ColumnElement[int]:
-    return sql.days_since(facts.c.status_at, literal(day, Date))
+def _age(facts: FromClause, day: Any) -> ColumnElement[int]:
+    return sql.days_since(facts.c.status_at, literal(day, Date) if isinstance(day, date) else day)
 
 
-def _aged(span: tuple[int, int | None], facts: FromClause, day: date) -> ColumnElement[bool]:
+def _aged(span: tuple[int, int | None], facts: FromClause, day: Any) -> ColumnElement[bool]:
     least, most = span
     age = _age(facts, day)
     return and_(age >= least, age <= most) if most is not None else age >= least
 
 
-def _reached(status: str, facts: FromClause, day: date) -> ColumnElement[bool]:
+def _reached(status: str, facts: FromClause, day: Any) -> ColumnElement[bool]:
     ended = periods.midnight(periods.next_day(day))
     return exists().where(
         transition.c.opportunity_id == facts.c.id, transition.c.to_status == status, transition.c.at < ended

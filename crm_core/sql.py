@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, FromClause, Integer, Text, and_, bindparam, func, or_
+from sqlalchemy import BigInteger, Boolean, ColumnElement, FromClause, Integer, Text, and_, bindparam, cast, func, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -45,6 +45,28 @@ def _sqlite_days(element: Any, compiler: Any, **kw: Any) -> str:
 def _postgresql_days(element: Any, compiler: Any, **kw: Any) -> str:
     at, day = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"(CAST({day} AS date) - CAST({at} AT TIME ZONE 'Asia/Kolkata' AS date))"
+
+
+class unix_seconds(GenericFunction[int]):
+    """Whole seconds from 1970 to an instant."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(unix_seconds, "sqlite")
+def _sqlite_seconds(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"CAST(strftime('%s', {compiler.process(element.clauses, **kw)}) AS INTEGER)"
+
+
+@compiles(unix_seconds, "postgresql")
+def _postgresql_seconds(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"CAST(floor(extract(epoch FROM {compiler.process(element.clauses, **kw)})) AS bigint)"
+
+
+def india_day(at: ColumnElement[Any]) -> ColumnElement[int]:
+    """This function will give the day in India of an instant, as the number of days since 1970."""
+    return cast((unix_seconds(at) + 19_800) // 86_400, Integer)
 
 
 class padded(GenericFunction[str]):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from crm_core import audit, slices, sql
+from crm_core import audit, lifecycle, slices, sql, targets
 from crm_core.access import Actor, require
 from crm_core.audit import Entry
 from crm_core.schema import LISTS, app_user, customer, lead, offer, opportunity
@@ -25,6 +25,8 @@ KINDS = {
     "saved_view": "Saved view",
     "slice": "Export",
     "import": "Import",
+    "target": "Target",
+    "stage_limit": "Stage limit",
     **{name: heading.removesuffix("s") for name, (_table, heading) in LISTS.items()},
 }
 _TITLES: dict[str, Any] = {
@@ -96,6 +98,10 @@ def names(conn: Connection, actor: Actor, slice_: AuditSlice | slices.DenialSlic
 
 
 def _titles(conn: Connection, kind: str, entity_ids: set[str]) -> dict[str, str]:
+    if kind == "target":
+        return targets.titles(conn, entity_ids)
+    if kind == "stage_limit":
+        return {code: lifecycle.STAGE[code].label for code in entity_ids if code in lifecycle.STAGE}
     if kind in LISTS:
         table = LISTS[kind][0]
         query = select(table.c.code, table.c.label).where(sql.any_of(table.c.code, sorted(entity_ids)))

@@ -51,6 +51,11 @@ def owners(conn: Connection, actor: Actor) -> dict[int, str]:
     asking = person(conn, actor)
     if not asking.may("opportunity.reassign"):
         return {asking.id: asking.name} if asking.may("opportunity.be_owner") else {}
+    return able_to_own(conn)
+
+
+def able_to_own(conn: Connection) -> dict[int, str]:
+    """This function will map the active users who can own records to their names."""
     return _named(conn, OWNING_ROLES)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Integer,
     and_,
     case,
     cast,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import literal_column as raw
 from sqlalchemy.dialects import postgresql
 
-from crm_core import sql
+from crm_core import courses, sql
 from crm_core.access import (
     changeable_by,
     leads_visible_to,
@@ -87,7 +88,8 @@ KEPT = {table.name for table in (stage, move, role_grant, audit_seal)}
 #: Tables that only the database itself writes, beside what it is told.
 DERIVED = {standing.name}
 
-_CALLED = ("crm_may(text)", *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()))
+_LEARNT = "crm_learnt(integer, integer)"
+_CALLED = ("crm_may(text)", _LEARNT, *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()))
 ME = "nullif(current_setting('crm.user_id', true), '')::bigint"
 
 
@@ -284,9 +286,22 @@ def _functions(schema: str) -> list[str]:
             f"SELECT {question} $$"
             for name, (kind, question) in sql.PAST_SCOPE.items()
         ),
+        f"DROP FUNCTION IF EXISTS {_LEARNT}",
+        f"CREATE FUNCTION {_LEARNT} RETURNS TABLE ({_learnt_columns()}) LANGUAGE sql STABLE PARALLEL SAFE "
+        f"SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$ SELECT * FROM ({_learnt()}) l "
+        f"WHERE EXISTS (SELECT 1 FROM app_user u WHERE u.id = {ME} AND u.active) $$",
         # Else anybody could hang a function that runs as the owner onto a table of their own.
         f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",
     ]
+
+
+def _learnt() -> str:
+    query: Any = courses.counted(raw("$1", Integer()), raw("$2", Integer()))
+    return str(query.compile(dialect=_DIALECT(), compile_kwargs={"literal_binds": True}))
+
+
+def _learnt_columns() -> str:
+    return ", ".join(f"{name} {kind.compile(dialect=_DIALECT())}" for name, kind in courses.COLUMNS.items())
 
 
 def _security() -> list[str]:

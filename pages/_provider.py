@@ -18,6 +18,7 @@ from streamlit import config
 from crm_core import logs, sign_ins
 from crm_core.access import Actor
 from crm_core.database import Database
+from crm_core.errors import NotAllowed
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 SECRETS = Path(__file__).resolve().parent.parent / ".streamlit" / "secrets.toml"
@@ -78,6 +79,8 @@ def actor(database: Database, claims: Mapping[str, Any], request_id: str) -> Act
     """
     if not claims.get("is_logged_in"):
         return None
+    if not _for_us(claims):
+        raise NotAllowed("This sign-in was made for another app; sign in again here.")
     terms = _terms()
     with database.read() as conn:
         found = sign_ins.actor(conn, claims, **terms, request_id=request_id)
@@ -85,6 +88,13 @@ def actor(database: Database, claims: Mapping[str, Any], request_id: str) -> Act
         found = database.submit(sign_ins.bind, claims, **terms, request_id=request_id)
         log.info("user %d signed in for the first time", found.user_id)
     return found
+
+
+def _for_us(claims: Mapping[str, Any]) -> bool:
+    """Whether the audience is this app: the library lets another one pass where `azp` names us."""
+    section, said = _section("auth"), claims.get("aud")
+    ours = section.get(claims.get("provider", ""), section).get("client_id")
+    return bool(ours) and ours in (said if isinstance(said, list) else [said])
 
 
 def sign_out(database: Database, claims: Mapping[str, Any], request_id: str) -> None:

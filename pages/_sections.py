@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from crm_core import bridge, lifecycle, periods, pipeline
+from crm_core import bridge, flow, forecast, headline, lifecycle, periods, pipeline, targets
 from crm_core.slices import AGES, DIMENSIONS, Slice
 from pages import _charts
 from pages._server import plain
@@ -29,12 +29,127 @@ def query(part: Slice | None, measure: str = "value") -> dict[str, Any]:
 
 def overview(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
     """This function will show what moved the pipeline in the period, and how it stands by region."""
+    against(visitor, slice_, code, kept)
     moved(visitor, slice_, code)
     left, right = st.columns(2, gap="large")
     with left:
         by_status(visitor, slice_, "region", "Open pipeline by region")
     with right:
         by_status(visitor, slice_, "owner", "Open pipeline by sales engineer")
+
+
+def against(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
+    """This function will show target against achieved, by region or by sales engineer, and the same as links."""
+    kind = "owner" if kept.get("against") == "owner" else "region"
+    st.subheader("Target against achieved")
+    _switch("Against", targets.KINDS, kind, lambda k: targets.KINDS[k], slice_.to_params() | dict(kept), "against")
+    found = visitor.ask(targets.achieved, kind, slice_, code)
+    if found.empty:
+        st.info(NOTHING)
+        return
+    rows, marks = [], []
+    for row in found.to_dict("records"):
+        part = headline.closed(slice_, code or None, lifecycle.WON)
+        to = part.narrowed(**{kind: row["about"]}) if part else None
+        share = "no target set" if row["share"] is None else f"{row['share']:.0f} %"
+        aim = "–" if row["target"] is None else visitor.exact(row["target"])
+        opens = query(to, "won_value") if to else None
+        cells = [(row["label"], opens), (aim, None), (visitor.exact(row["achieved"]), opens)]
+        rows.append([*cells, (share + (f" ({row['note']})" if row["note"] else ""), None)])
+        goal = None if row["target"] is None else float(row["target"])
+        said = f"{share}, {counted(row['count'])}"
+        marks.append((row["about"], row["label"], float(row["achieved"]), goal, visitor.compact(row["achieved"]), said))
+    frame = pd.DataFrame(marks, columns=["key", "label", "amount", "target", "shown", "said"])
+    key = f"against-{kind}-{hash((slice_, code))}"
+    picked = _charts.draw(_charts.against, frame, key, 50 + 24 * len(frame), visitor.currency)
+    if picked and (part := headline.closed(slice_, code or None, lifecycle.WON)):
+        st.switch_page("opportunities.py", query_params=query(part.narrowed(**{kind: picked["key"]}), "won_value"))
+    with st.expander("Target against achieved: the numbers as links"):
+        table("against", (targets.KINDS[kind], "Target", "Achieved", "Achieved %"), rows)
+
+
+def foreseen(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
+    """This function will show what the period will likely bring, the rates it is made of, and how it did before."""
+    st.subheader("Forecast")
+    if not code or (period := periods.parse(code)) is None or not period.last:
+        st.info("Choose a month, a quarter or a financial year above: a forecast is for a period with an end.")
+        return
+    told = visitor.ask(forecast.likely, slice_, code)
+    st.markdown(
+        f"{plain(periods.label(code))} will likely end between **{plain(visitor.compact(told.p10))}** and "
+        f"**{plain(visitor.compact(told.p90))}**, most likely near **{plain(visitor.compact(told.p50))}**: "
+        f"{plain(visitor.compact(told.won))} is won already, {plain(visitor.compact(told.further))} is expected from "
+        f"{counted(told.deals)} open now."
+    )
+    part = slice_.narrowed(status=lifecycle.PIPELINE)
+    link(f"The {counted(told.deals)} it is made of", "opportunities", query(part))
+    st.caption(
+        "In eight of ten cases the outcome lies in the range. The rates are learnt from the company's own closed deals, "
+        "by stage, days in it and value; nobody types a percentage in."
+    )
+    st.subheader("How it did before")
+    past = visitor.ask(forecast.backtest, slice_, code)
+    rows = [
+        [
+            (periods.label(row["period"]), None),
+            (f"{visitor.compact(row['p10'])} to {visitor.compact(row['p90'])}", None),
+            (visitor.compact(row["actual"]), query(headline.closed(slice_, row["period"], lifecycle.WON), "won_value")),
+            ("within" if row["p10"] <= row["actual"] <= row["p90"] else "outside", None),
+        ]
+        for row in past.to_dict("records")
+    ]
+    if rows:
+        hits = sum(row[3][0] == "within" for row in rows)
+        st.caption(f"As of the same point in each period; {hits} of {len(rows)} ended within their range.")
+        table("past", ("Period", "Foreseen", "Won", "It ended"), rows)
+    else:
+        st.info("There is no earlier period to compare with.")
+    st.subheader("Win rates")
+    learnt = visitor.ask(forecast.rates, slice_.day())
+    rows = [
+        [
+            (lifecycle.STAGE[row["stage"]].label, None),
+            (Slice(age=row["age"]).sentence().partition(": ")[2], None),
+            (str(row["band"]), None),
+            (f"{row['rate'] * 100:.0f} %", None),
+            (f"{row['won']:,} of {row['deals']:,}", None),
+            (row["source"], None),
+        ]
+        for row in learnt.to_dict("records")
+    ]
+    with st.expander("The rates by stage, days in it and value"):
+        table("rates", ("Stage", "Days in it", "Value", "Win rate", "Won", "Learnt from"), rows)
+
+
+def flows(visitor: Visitor, slice_: Slice, code: str) -> None:
+    """This function will show how far the opportunities created in the period came, and in how many days."""
+    st.subheader(
+        plain(f"From Open to the outcome: created in {periods.label(code)}" if code else "From Open to the outcome")
+    )
+    begun = slice_.narrowed(created=code) if code else slice_
+    found = visitor.ask(flow.flow, begun) if begun else None
+    if found is None or not found.stages["count"].max():
+        st.info(NOTHING)
+        return
+    rows = [
+        [
+            (lifecycle.STAGE[row["stage"]].label, None),
+            (f"{row['count']:,}", query(begun.narrowed(reached=row["stage"]))),
+            (visitor.exact(row["value"]), query(begun.narrowed(reached=row["stage"]))),
+            ("–" if row["share"] is None else f"{row['share']:.1f} %", None),
+        ]
+        for row in found.stages.to_dict("records")
+    ]
+    table("flow", ("Reached", "Opportunities", "Potential value", "Of all begun"), rows)
+    rows = [
+        [
+            (f"{lifecycle.STAGE[row['from_status']].label} → {lifecycle.STAGE[row['to_status']].label}", None),
+            (f"{row['count']:,}", None),
+            (f"{row['days']:.0f} days", None),
+        ]
+        for row in found.moves.to_dict("records")
+    ]
+    table("moves", ("Move", "How often", "Median time before it"), rows)
 
 
 def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
@@ -152,6 +267,7 @@ def breakdown(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str
 
 def ageing(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
     """This function will show how long the open pipeline has been in its stages, and which are too long."""
+    flows(visitor, slice_, code)
     part = slice_.narrowed(status=lifecycle.PIPELINE)
     found = visitor.ask(pipeline.totals, part, by=("status", "age")) if part else pd.DataFrame()
     st.subheader("Days in the present stage")
@@ -182,7 +298,7 @@ def ageing(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) 
         ("Number", "Customer", "Stage", "Days", "Value", "Sales engineer"),
         [
             [
-                (row.number, None),
+                (row.number, (row.id,)),
                 (row.customer, None),
                 (lifecycle.STAGE[row.status].label, None),
                 (f"{days(row.status_at).days:,}", None),
@@ -194,8 +310,8 @@ def ageing(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) 
     )
 
 
-def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Mapping[str, Any] | None]]]) -> None:
-    """This function will show rows of cells: text, or a link to the list that its parameters name."""
+def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:
+    """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,)."""
     headings = list(headings)
     widths = [2.0] + [1.4] * (len(headings) - 1)
     shown = rows if st.session_state.get(f"all-{name}") else rows[:MOST]
@@ -208,6 +324,8 @@ def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Mapping
                 with cell.container(key=f"num-{name}-{number}-{position}") if position else cell:
                     if to is None:
                         st.text(text)
+                    elif isinstance(to, tuple):
+                        link(text, "opportunity", {"id": str(to[0])})
                     else:
                         link(text, "opportunities", to)
     if len(rows) > MOST:

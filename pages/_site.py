@@ -19,6 +19,7 @@ LISTED = (
     ("board", "Board", ":material/view_kanban:", set()),
     ("leads", "Leads", ":material/person_search:", {"lead.see_all", "lead.see_own"}),
     ("customers", "Customers", ":material/domain:", set()),
+    ("targets", "Targets", ":material/flag:", {"targets.change"}),
     ("settings", "Settings", ":material/tune:", {"settings.change"}),
     ("users", "Users", ":material/group:", {"users.change"}),
     ("audit", "Audit", ":material/history:", {"audit.read"}),

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
@@ -42,11 +42,8 @@ class Visitor:
             raise
 
     def denied(self, what: Callable[..., Any] | str, why: Refusal) -> None:
-        """This function will keep a refused attempt once for what is open, however often it is drawn."""
-        attempt = (st.session_state.get("here"), str(why))
-        if st.session_state.get("denied") != attempt:
-            st.session_state["denied"] = attempt
-            _server.database().denied(self.actor, what, why)
+        """This function will keep a refused attempt of this person once for what is open."""
+        _keep(self.actor, what, why)
 
     def exact(self, amount: Decimal | int | None) -> str:
         """This function will write an amount in full, “–” for none."""
@@ -68,6 +65,8 @@ def enter(page: str) -> Visitor:
     except Refusal as why:
         refused(why)
         if isinstance(why, NotAllowed):
+            if not isinstance(why, sign_ins.SignInAgain):
+                _keep(access.NOBODY, "sign_in", why)
             _sign_in()
         st.stop()
     if visitor is None:
@@ -103,6 +102,14 @@ def known() -> Visitor | None:
             return Visitor(actor, access.person(conn, actor), preferences.currency(conn))
         except NotAllowed:
             return None
+
+
+def _keep(actor: Actor, what: Callable[..., Any] | str, why: Refusal) -> None:
+    """Keep a refused attempt once for what is open, however often it is drawn."""
+    attempt = (st.session_state.get("here"), str(why))
+    if st.session_state.get("denied") != attempt:
+        st.session_state["denied"] = attempt
+        _server.database().denied(actor, what, why)
 
 
 def _opened(page: str) -> None:
@@ -170,7 +177,8 @@ def go(params_: Mapping[str, Any]) -> None:
 def page_url(params_: Mapping[str, Any]) -> str:
     """This function will give the address of this page with other parameters, to be pasted elsewhere."""
     query = urlencode({k: v for k, v in params_.items() if v not in (None, "", [])}, doseq=True)
-    return f"{st.context.url or ''}?{query}".rstrip("?")
+    address = st.context.url or ""
+    return f"{address}{'' if urlsplit(address).path else '/'}?{query}".rstrip("?")
 
 
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:

@@ -8,12 +8,14 @@ from pages import _sections, _server
 from pages._filters import filter_bar, notices
 from pages._period import chosen, period_input
 from pages._ui import SPREADSHEET, counted, enter, go, link, live, page_url, param, params, plain, status
+from pages._views import view_bar
 
 FILTERS = ("region", "business_unit", "owner", "product", "asof")
 VIEWS = {
     "": ("Overview", _sections.overview),
     "breakdown": ("Breakdowns", _sections.breakdown),
     "ageing": ("Ageing and flow", _sections.ageing),
+    "forecast": ("Forecast", _sections.foreseen),
 }
 ROW = 5
 #: the figures whose day of comparison stands for the others' of their kind
@@ -82,6 +84,7 @@ def stages(code: str) -> None:
         sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
         with cell.container(border=True, key=f"tile-{stage.code}"):
             st.markdown(f"{status(stage.code)}\n\n**{plain(visitor.compact(getattr(sums, measure)))}**")
+            st.caption(plain(visitor.exact(getattr(sums, measure))))
             if parts[stage.code]:
                 link(counted(sums.count), "opportunities", _sections.query(parts[stage.code], measure))
 
@@ -106,12 +109,14 @@ if picked != view:
     st.rerun()
 VIEWS[view][1](visitor, slice_, code, kept)
 if visitor.person.may("export"):
+    address = page_url(slice_.to_params() | kept)
     st.download_button(
         "Export XLSX",
-        data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, page_url(params())),
+        data=lambda: _server.database().submit(reports.dashboard, visitor.actor, slice_, code, address),
         file_name="dashboard.xlsx",
         mime=SPREADSHEET,
         icon=":material/download:",
         on_click="ignore",
     )
+view_bar(visitor, "dashboard")
 live(visitor)

@@ -43,6 +43,7 @@ def row(item) -> None:
         cells[3].text(item.owner + (f"\n{item.application_engineer}" if item.application_engineer else ""))
         cells[4].text(f"{PRODUCTS[item.product]}\n{item.business_unit}")
         won = f"\nwon {visitor.exact(item.won_value)}" if item.won_value is not None else ""
+        won = f"\nchange {visitor.exact(item.change)}" if item.change is not None else won
         cells[5].container(key=f"num-{item.id}").text(visitor.exact(item.value) + won)
         cells[6].markdown(status(item.status))
         cells[7].text(periods.day(periods.in_india(item.created_at).date()))
@@ -85,7 +86,10 @@ def download(kind: str, mime: str, verb, *more) -> None:
 
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
-if param("sum") == "won":
+if listing.change is not None:
+    moved_by = f"changed the open pipeline by **{plain(visitor.exact(listing.change))}**"
+    figures.markdown(f"{counted(listing.count)} · {moved_by} · potential value {plain(visitor.exact(listing.value))}")
+elif param("sum") == "won":
     figures.markdown(f"{counted(listing.count)} · won value **{plain(visitor.exact(listing.won_value))}**")
 else:
     figures.markdown(

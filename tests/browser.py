@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
-from crm_core import demo, users
+from crm_core import demo, money, pipeline, users
 from crm_core.database import Database, open_database
+from crm_core.slices import Slice
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT = 20_000
@@ -225,3 +227,24 @@ def person(database: Database, role: str) -> int:
 def counted(page: Page) -> int:
     text = page.get_by_text(re.compile(r"^[\d,]+ opportunities · ")).first.inner_text()
     return int(text.split()[0].replace(",", ""))
+
+
+def in_url(page: Page) -> Slice:
+    return Slice.from_params(parse_qs(page.evaluate("location.search")[1:], keep_blank_values=True))
+
+
+def counts(count: int) -> str:
+    return "1 opportunity" if count == 1 else f"{count:,} opportunities"
+
+
+def figures(listing: pipeline.Listing) -> str:
+    value, won_value = money.exact(listing.value), money.exact(listing.won_value)
+    return f"{counts(listing.count)} · potential value {value} · won value {won_value}"
+
+
+def lists(page: Page, office: Any, name: str, slice_: Slice, *view: Any) -> pipeline.Listing:
+    """This function will expect the list to be that of a slice, its count and sums those of the core."""
+    listing = office.ask(pipeline.listing, office.people[name], slice_, *view)
+    expect(page.get_by_text(figures(listing), exact=True)).to_be_visible()
+    assert slice_ == in_url(page)
+    return listing

@@ -6,16 +6,14 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from crm_core import access, customers, leads, lifecycle, money, opportunities, periods, pipeline, settings
+from crm_core import access, customers, leads, lifecycle, money, opportunities, pipeline, settings
 from crm_core.database import Database, open_database
 from crm_core.slices import Slice
-from tests.browser import choose, counted, heading, idle, picked, press, serving, sits, type_into
+from tests.browser import choose, counts, figures, heading, idle, in_url, lists, picked, press, serving, sits, type_into
 from tests.conftest import Office
 
 
@@ -27,47 +25,6 @@ def office(company: tuple[str, Database]) -> Office:
     return made
 
 
-def in_url(page: Page) -> Slice:
-    return Slice.from_params(parse_qs(page.evaluate("location.search")[1:], keep_blank_values=True))
-
-
-def counts(count: int) -> str:
-    return "1 opportunity" if count == 1 else f"{count:,} opportunities"
-
-
-def figures(listing: pipeline.Listing) -> str:
-    value, won_value = money.exact(listing.value), money.exact(listing.won_value)
-    return f"{counts(listing.count)} · potential value {value} · won value {won_value}"
-
-
-def lists(page: Page, office: Office, name: str, slice_: Slice, *view: Any) -> pipeline.Listing:
-    """This function will expect the list to be that of a slice, its count and sums those of the core."""
-    listing = office.ask(pipeline.listing, office.people[name], slice_, *view)
-    expect(page.get_by_text(figures(listing), exact=True)).to_be_visible()
-    assert slice_ == in_url(page)
-    return listing
-
-
-def twin(page: Page, title: str) -> list[tuple[str, str]]:
-    """This function will open the table beside a chart and give its links, text and address."""
-    page.get_by_text(f"{title}: the numbers as links").click()
-    table = page.get_by_test_id("stExpander").filter(has_text=f"{title}: the numbers as links")
-    expect(table.get_by_role("link").first).to_be_visible()
-    idle(page, 100)
-    return [(a.inner_text().strip(), str(a.get_attribute("href"))) for a in table.get_by_role("link").all()]
-
-
-def said(text: str) -> str:
-    """This function will turn a link of a twin table into what the list behind it must say."""
-    measured = re.search(r": ([\d,]+) · (₹[\d,.]+)$", text)
-    count = int((measured[1] if measured else text.split()[-1]).replace(",", ""))
-    return f"{counts(count)} · potential value {measured[2] if measured else ''}"
-
-
-def starts(page: Page, words: str) -> None:
-    expect(page.get_by_text(re.compile("^" + re.escape(words)))).to_be_visible()
-
-
 def unit_of(office: Office, name: str) -> str:
     return str(office.ask(access.person, office.people[name]).business_unit)
 
@@ -75,49 +32,6 @@ def unit_of(office: Office, name: str) -> str:
 def a_lead(office: Office) -> int:
     values = {"contact": "Selvi", "company": "Ponni Mills", "source": "website", "region": "coimbatore"}
     return int(office.do(leads.create, office.meena, values))
-
-
-def test_a_click_on_a_segment_of_a_bar_opens_exactly_its_opportunities(office: Office, page: Page) -> None:
-    sits(page, office, "meena", "/?product=pump")
-    page.locator('path[aria-label*="label: Coimbatore;"][aria-label*="Status: Lost"]').click()
-    expect(heading(page, "Opportunities")).to_be_visible()
-    lists(page, office, "meena", Slice(product="pump", region="coimbatore", status="lost"))
-    page.go_back()
-    expect(heading(page, "By region")).to_be_visible()
-
-
-def test_a_click_on_a_month_opens_exactly_its_opportunities(office: Office, page: Page) -> None:
-    sits(page, office, "meena", "/")
-    months = office.ask(pipeline.totals, office.meena, Slice(status="won"), by="closed")
-    best = months.loc[months["won_value"].astype(float).idxmax()]
-    page.locator(
-        f'path[aria-label*="label: {periods.label(best["closed"])}; amount: {int(best["won_value"])};"]'
-    ).click()
-    expect(heading(page, "Opportunities")).to_be_visible()
-    expect(page.get_by_text(f"won value {money.exact(best['won_value'])}")).to_be_visible()
-    assert (Slice(status="won", closed=best["closed"]), best["count"]) == (in_url(page), counted(page))
-
-
-def test_every_number_beside_a_chart_is_the_count_and_sum_of_the_list_it_opens(office: Office, page: Page) -> None:
-    chosen = Slice(status=("lost", "won"))
-    sits(page, office, "meena", "/?status=won&status=lost")
-    found = twin(page, "By business unit")
-    whole = [said(text) for text, _href in found if "₹" in text]
-    total = office.ask(pipeline.listing, office.meena, chosen).count
-    assert total == sum(int(words.split()[0]) for words in whole)
-    assert len(found) > len(whole) > 2
-    for text, href in found:
-        page.goto(f"{office.address}/{href}")
-        starts(page, said(text))
-        assert set(in_url(page).status) <= set(chosen.status)
-
-
-@pytest.mark.parametrize("title", ["By region", "By sales engineer", "Created by month", "Won by month"])
-def test_a_number_beside_each_other_chart_opens_its_list(office: Office, page: Page, title: str) -> None:
-    sits(page, office, "meena", "/")
-    found = twin(page, title)
-    page.get_by_role("link", name=found[0][0], exact=True).first.click()
-    starts(page, said(found[0][0]).replace("potential", "won" if title == "Won by month" else "potential"))
 
 
 def test_each_filter_of_the_list_goes_into_its_url_and_narrows_it(office: Office, page: Page) -> None:

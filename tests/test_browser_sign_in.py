@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from crm_core import access, users
+from crm_core import access, denials, sign_ins, users
 from crm_core.database import Database, open_database
+from crm_core.slices import DenialSlice
 from tests.browser import free_port, heading, idle, providing, serving, sign_in_file, visit
 
 SIGN_IN = "Sign in"
@@ -41,6 +42,13 @@ class Firm:
         headers = {"content-type": "application/json"}
         urllib.request.urlopen(urllib.request.Request(f"{self.provider}/users/{subject}", body, headers, method="PUT"))
         return subject
+
+    def refused(self) -> list[tuple[str | None, str, str]]:
+        """This function will read what is kept of refused sign-ins, oldest first: whose, what and why."""
+        with self.database.read() as conn:
+            admin = access.actor_by_email(conn, self.person("org_admin").email)
+            rows, _count = denials.listing(conn, admin, DenialSlice(), 1, 1000)
+        return [(row.by, row.action, row.why) for row in reversed(rows) if row.action == "sign_in"]
 
     def account_of(self, person: Any, **claims: Any) -> str:
         """This function will give the provider a verified account of a person."""
@@ -121,7 +129,11 @@ def test_the_cookies_are_out_of_reach_of_scripts_and_of_other_sites(firm: Firm, 
 
 
 def test_signing_out_ends_the_sign_in_and_its_copied_cookie(firm: Firm, page: Page, other: Page) -> None:
-    """I5: the copy of the cookie in another browser is refused, although its signature is good."""
+    """I5, H5: the copy of the cookie in another browser is refused, although its signature is good.
+
+    A sign-in that is over is no refused attempt.
+    """
+    before = firm.refused()
     signs_in(page, firm, firm.account_of(firm.person("manager")), "/opportunities")
     copied = [{**c, "url": firm.address} for c in page.context.cookies() if c["name"].startswith("_streamlit_user")]
     other.context.add_cookies([{"name": c["name"], "value": c["value"], "url": firm.address} for c in copied])
@@ -135,6 +147,7 @@ def test_signing_out_ends_the_sign_in_and_its_copied_cookie(firm: Firm, page: Pa
     visit(other, firm.address, "/opportunities?status=won")
     expect(other.get_by_text("You signed out; sign in again.")).to_be_visible()
     assert 0 == other.get_by_text("OPP-").count()
+    assert before == firm.refused()
 
 
 def test_signing_out_everywhere_reaches_the_tab_that_is_open_in_another_browser(
@@ -158,36 +171,42 @@ def test_signing_out_everywhere_reaches_the_tab_that_is_open_in_another_browser(
 
 @pytest.mark.parametrize(("verified", "subject"), [(False, "no"), ("true", "text"), (None, "silent")])
 def test_an_unverified_address_is_refused(firm: Firm, page: Page, verified: Any, subject: str) -> None:
-    """I2: the provider lets them in, the app does not; nothing is shown, nobody is bound."""
-    admin = firm.person("org_admin")
+    """I2, H5: the provider lets them in, the app does not; nothing is shown, nobody is bound, it is kept once."""
+    admin, before = firm.person("org_admin"), firm.refused()
     claims = {"email": admin.email} | ({} if verified is None else {"email_verified": verified})
     signs_in(page, firm, firm.account(f"unverified-{subject}", **claims), "/opportunities")
     expect(page.get_by_text("has not verified your e-mail address; ask your org admin.")).to_be_visible()
     assert 0 == page.get_by_text("OPP-").count() == page.get_by_role("link", name="Users").count()
+    page.keyboard.press("r")
+    idle(page)
+    assert [*before, (None, "sign_in", sign_ins.UNVERIFIED)] == firm.refused()
 
 
 def test_who_is_not_invited_is_refused_and_becomes_nobody(firm: Firm, page: Page) -> None:
-    """I4"""
+    """I4, H5"""
     with firm.database.read() as conn:
-        before = len(users.people(conn))
+        before, kept = len(users.people(conn)), firm.refused()
     signs_in(page, firm, firm.account("stranger", email="selvi@elsewhere.example", email_verified=True))
     expect(page.get_by_text("No active user has this e-mail address; ask your org admin.")).to_be_visible()
     with firm.database.read() as conn:
         assert before == len(users.people(conn))
+    sentence = "No active user has this e-mail address; ask your org admin."
+    assert [*kept, (None, "sign_in", sentence)] == firm.refused()
 
 
 def test_the_same_address_from_another_account_is_refused(firm: Firm, page: Page, other: Page) -> None:
-    """I2"""
-    viewer = firm.person("viewer")
+    """I2, H5"""
+    viewer, before = firm.person("viewer"), firm.refused()
     signs_in(page, firm, firm.account_of(viewer))
     expect(page.get_by_text(viewer.name, exact=True).first).to_be_visible()
     signs_in(other, firm, firm.account("thief", email=viewer.email, email_verified=True))
     expect(other.get_by_text("This e-mail address signs in with another account")).to_be_visible()
+    assert [*before, (None, "sign_in", sign_ins.BOUND)] == firm.refused()
 
 
 def test_who_is_deactivated_loses_the_tab_that_is_open(firm: Firm, page: Page) -> None:
-    """E-6, A11: at the next action; a changed role counts then too."""
-    engineer = firm.person("sales_engineer", 1)
+    """E-6, A11, H5: at the next action; a changed role counts then too."""
+    engineer, before = firm.person("sales_engineer", 1), firm.refused()
     with firm.database.read() as conn:
         admin = access.actor_by_email(conn, firm.person("org_admin").email)
     signs_in(page, firm, firm.account_of(engineer))
@@ -200,6 +219,7 @@ def test_who_is_deactivated_loses_the_tab_that_is_open(firm: Firm, page: Page) -
     page.get_by_role("link", name="Opportunities").first.click()
     expect(page.get_by_text("Your account is not active; ask your org admin.")).to_be_visible()
     assert 0 == page.get_by_text("OPP-").count()
+    assert [*before, (None, "sign_in", "Your account is not active; ask your org admin.")] == firm.refused()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
-from crm_core import demo, lifecycle, pipeline, preferences, users
+from crm_core import demo, lifecycle, pipeline, preferences, stage_limits, targets, users
 from crm_core.access import Actor
 from crm_core.database import Database, open_database
 from crm_core.errors import Conflict
@@ -64,6 +64,10 @@ def test_the_demo_is_a_believable_company(three: list[Database]) -> None:
             pipeline.listing(conn, admin, Slice(created=fy)).count for fy in ("fy2024-25", "fy2025-26", "fy2026-27")
         ]
         waited = {(row.at, row.action) for row in conn.execute(select(audit)) if row.recorded_at != row.at}
+        limits = stage_limits.limits(conn)
+        shares = [list(targets.achieved(conn, admin, k, Slice(), "fy2025-26")["share"].dropna()) for k in targets.KINDS]
+    assert {"open": 45, "offer_made": 60} == limits
+    assert all(min(found) < 100 < max(found) for found in shares)
     assert {s.code for s in lifecycle.STAGES} == set(listed.rows["status"])
     assert all(years)
     assert sum(years) == listed.count

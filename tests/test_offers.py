@@ -105,7 +105,14 @@ def test_a_day_or_a_state_cannot_be_taken_away(office: Office) -> None:
             office.do(offers.edit, office.kavya, offer, change)
         assert list(change) == [m.field for m in refused.value.messages]
     told = office.ask(offers.history, office.kavya, offer)[0]
-    assert [("Offered on", "1 Apr 2026"), ("Status", "Sent")] == sorted((c.label, c.after) for c in told.changes)
+    assert [("Date", "1 Apr 2026"), ("Status", "Sent")] == sorted((c.label, c.after) for c in told.changes)
+
+
+def test_history_calls_the_date_and_the_document_as_the_form_does(office: Office) -> None:
+    offer = office.offer(office.customer())
+    office.do(offers.edit, office.kavya, offer, {"offered_on": "2026-04-01", "document_url": "https://files.in/q"})
+    told = office.ask(offers.history, office.kavya, offer)[0]
+    assert [offers.FIELDS[name].label for name in ("offered_on", "document_url")] == [c.label for c in told.changes]
 
 
 @pytest.mark.parametrize("wanted", [999_999, 0, "x", None, True])

@@ -14,14 +14,19 @@ from typing import Any
 import crm_core
 from crm_core import (
     access,
+    audit,
     clock,
     customers,
     denials,
     exports,
+    flow,
+    forecast,
+    headline,
     leads,
     offers,
     opportunities,
     pipeline,
+    reports,
     settings,
     sign_ins,
     trail,
@@ -30,6 +35,7 @@ from crm_core import (
 )
 from crm_core.access import DENIALS, Actor
 from crm_core.errors import Invalid, NotAllowed, NotFound
+from crm_core.periods import today
 from crm_core.slices import AuditSlice, DenialSlice, LeadSlice, Slice
 from tests.conftest import Office
 from tests.test_house import table
@@ -183,6 +189,43 @@ POLICY = {
     "pipeline.totals": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.totals(conn, actor, Slice(customer=it.customer))["count"][0]
     ),
+    "pipeline.series": Rule(
+        LISTS, "", lambda conn, actor, it: pipeline.series(conn, actor, [Slice(customer=it.customer)])[0].count
+    ),
+    "pipeline.breakdown": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(pipeline.breakdown(conn, actor, Slice(customer=it.customer), "product")["count"]),
+    ),
+    "pipeline.movement": Rule(
+        LISTS, "", lambda conn, actor, it: len(pipeline.movement(conn, actor, Slice(customer=it.customer)).steps)
+    ),
+    "pipeline.rows_query": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: conn.execute(
+            pipeline.rows_query(conn, actor, Slice(customer=it.customer), "value")
+        ).first(),
+    ),
+    "headline.figures": Rule("all xxxxx", "", every(headline.figures, Slice())),
+    "audit.latest": Rule("all xxxxx", "", every(audit.latest)),
+    "reports.dashboard": Rule("all x.xx.", "export", every(reports.dashboard, Slice())),
+    "flow.flow": Rule(
+        LISTS, "", lambda conn, actor, it: flow.flow(conn, actor, Slice(customer=it.customer)).stages["count"][0]
+    ),
+    "forecast.rates": Rule("all xxxxx", "", every(forecast.rates)),
+    "forecast.weighted": Rule(
+        LISTS, "", lambda conn, actor, it: forecast.weighted(conn, actor, Slice(customer=it.customer))
+    ),
+    "forecast.weighted_on": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(forecast.weighted_on(conn, actor, Slice(customer=it.customer), [today()]).values()),
+    ),
+    "forecast.likely": Rule(
+        LISTS, "", lambda conn, actor, it: forecast.likely(conn, actor, Slice(customer=it.customer)).won
+    ),
+    "forecast.backtest": Rule("all xxxxx", "", every(forecast.backtest, Slice(), "fy2025-26")),
     "pipeline.choices": Rule(
         LISTS, "", lambda conn, actor, it: str(it.owner) in pipeline.choices(conn, actor, "owner")
     ),
@@ -195,6 +238,7 @@ POLICY = {
         "export",
         lambda conn, actor, it: it.company in exports.as_csv(conn, actor, Slice()).decode(),
     ),
+    "exports.as_xlsx": Rule("all x.xx.", "export", every(exports.as_xlsx, Slice())),
     "exports.audit_as_csv": Rule("all ..xx.", "export audit.read", every(exports.audit_as_csv, AuditSlice())),
     "leads.create": Rule("all x.xx.", "lead.create", every(leads.create, LEAD)),
     "leads.create: for somebody else": Rule(

@@ -499,3 +499,18 @@ def test_a_stale_save_and_a_foreign_one_look_as_before(busy: Office) -> None:
         busy.do(opportunities.edit, busy.ravi, made, {"owner_id": busy.asha.user_id})
     with pytest.raises(Conflict):
         busy.do(opportunities.edit, busy.ravi, made, {"title": "x"}, seen=7)
+
+
+def test_the_courses_are_counted_past_the_scope_for_an_active_user_alone(busy: Office) -> None:
+    """A2: numbers of all, for somebody who sees two deals; none for nobody, nor for who has left."""
+    asked = "SELECT sum(deals), sum(won) FROM crm_learnt(0, 0)"
+    wanted = busy.app_sql(asked, "kavya")
+    assert wanted[0][0] > 3
+    assert wanted == busy.app_sql(asked, "arun")
+    assert [(None, None)] == busy.app_sql(asked)
+    left = busy.asha.user_id
+    busy.do(users.deactivate, busy.meena, left)
+    for who, told in ((left, None), (busy.arun.user_id, wanted[0][0])):
+        with busy.database.read() as conn:
+            conn.exec_driver_sql(f"SELECT set_config('crm.user_id', '{who}', true)")
+            assert told == conn.exec_driver_sql(asked).one()[0]

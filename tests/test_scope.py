@@ -9,7 +9,9 @@ import io
 import itertools
 import pkgutil
 import random
+from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import openpyxl
@@ -19,14 +21,21 @@ from sqlalchemy import Connection
 import crm_core
 from crm_core import (
     access,
+    bridge,
+    courses,
     customers,
     denials,
     exports,
+    flow,
+    forecast,
+    headline,
     leads,
+    lifecycle,
     offers,
     opportunities,
     periods,
     pipeline,
+    reports,
     settings,
     trail,
     users,
@@ -189,7 +198,7 @@ def totals(company: Company, name: str) -> tuple[Any, Any]:
     wanted, got = [], []
     for slice_ in company.random.sample(company.slices(), 4):
         deals = [company.deals[i] for i in company.in_slice(name, slice_)]
-        for by in [d for d in DIMENSIONS if DIMENSIONS[d].kind != "text"]:
+        for by in [d for d in DIMENSIONS if DIMENSIONS[d].column is not None and DIMENSIONS[d].matches is None]:
             groups: dict[str, list[Any]] = {}
             for deal in deals:
                 if deal._mapping[DIMENSIONS[by].column.key] is not None:
@@ -206,6 +215,57 @@ def totals(company: Company, name: str) -> tuple[Any, Any]:
 def ids(company: Company, name: str) -> tuple[Any, Any]:
     slices = company.slices()
     return [sorted(company.in_slice(name, s)) for s in slices], [company.ask(pipeline.ids, name, s) for s in slices]
+
+
+def series(company: Company, name: str) -> tuple[Any, Any]:
+    slices = company.slices()
+    listed = [company.ask(pipeline.listing, name, s) for s in slices]
+    got = [(r.count, r.value, r.won_value) for r in company.ask(pipeline.series, name, [*slices, None])]
+    return [*((r.count, r.value, r.won_value) for r in listed), (0, 0, 0)], got
+
+
+def breakdown(company: Company, name: str) -> tuple[Any, Any]:
+    """Every number of a row is that of the list that it opens."""
+    wanted, got = [], []
+    for slice_, by in itertools.product(company.slices()[:3], ("region", "owner", "created", "reason")):
+        for row in company.ask(pipeline.breakdown, name, slice_, by, "fy2026-27").to_dict("records"):
+            for part, count in (("made", "count"), ("won", "won"), ("lost", "lost")):
+                dimension, whole = pipeline.parts(slice_, by, "fy2026-27")[part]
+                narrowed = whole.narrowed(**{dimension: row["key"]}) if whole else None
+                wanted.append(len(company.in_slice(name, narrowed)) if narrowed else 0)
+                got.append(row[count])
+    return wanted, got
+
+
+def movement(company: Company, name: str) -> tuple[Any, Any]:
+    """The bridge of a person is that of the admin, less what is not theirs."""
+    wanted, got = [], []
+    for slice_ in (Slice(), Slice(region="coimbatore")):
+        moved = company.ask(pipeline.movement, name, slice_)
+        told = {step: (count, change) for step, count, change in moved.steps.itertuples(index=False)}
+        for step in bridge.STEPS:
+            rows = company.ask(pipeline.listing, "meena", slice_.but(moved=step), per_page=1000).rows
+            seen = [r.change for r in rows.itertuples(index=False) if company.sees_deal(name, r.id)]
+            wanted.append((len(seen), sum(seen)))
+            got.append(told.get(step, (0, 0)))
+        wanted.append(sum(change for _count, change in told.values()))
+        got.append(moved.closing_value)
+    return wanted, got
+
+
+def headline_figures(company: Company, name: str) -> tuple[Any, Any]:
+    figures = company.ask(headline.figures, name, Slice(), "fy2026-27")
+    wanted = [len(company.in_slice(name, f.part)) if f.part else 0 for f in figures]
+    return wanted, [f.count if f.part else 0 for f in figures]
+
+
+def report(company: Company, name: str) -> tuple[Any, Any]:
+    """J9"""
+    if name in ("arun", "vani", "devi"):
+        return refused(lambda: company.ask(reports.dashboard, name, Slice()))
+    book = openpyxl.load_workbook(io.BytesIO(company.ask(reports.dashboard, name, Slice())))
+    cover = dict(book["Cover"].iter_rows(values_only=True))
+    return len(company.in_slice(name, Slice())), cover["Opportunities"]
 
 
 def export(company: Company, name: str) -> tuple[Any, Any]:
@@ -400,6 +460,69 @@ def owners(company: Company, name: str) -> tuple[Any, Any]:
     return chosen, company.ask(users.owners, name)
 
 
+def flowed(company: Company, name: str) -> tuple[Any, Any]:
+    """How far those that they see came, each straight to where it is."""
+    wanted, got = [], []
+    for slice_ in company.slices():
+        deals = [company.deals[i] for i in company.in_slice(name, slice_)]
+        reached = {s: [d for d in deals if s in came(d)] for s in WAY}
+        moves = Counter(pair for d in deals for pair in itertools.pairwise(came(d)))
+        wanted.append(({s: (len(r), sum(d.value for d in r)) for s, r in reached.items()}, moves))
+        told = company.ask(flow.flow, name, slice_)
+        stages = {s: (count, value) for s, count, value, _share in told.stages.itertuples(index=False)}
+        got.append((stages, {(a, b): count for a, b, count, _days in told.moves.itertuples(index=False)}))
+    return wanted, got
+
+
+def came(deal: Any) -> list[str]:
+    return ["open", *(lifecycle.named(move).target for move in WAY[deal.status])]
+
+
+def rates(company: Company, name: str) -> tuple[Any, Any]:
+    """The company's, alike for everybody."""
+    return company.ask(forecast.rates, "meena").values.tolist(), company.ask(forecast.rates, name).values.tolist()
+
+
+def visible(verb: Any, counted: Callable[[Company, list[Any]], Any], *args: Any) -> Oracle:
+    """This function will make the oracle of a figure that counts the deals of a slice that they see."""
+
+    def oracle(company: Company, name: str) -> tuple[Any, Any]:
+        open_ended = [s for s in company.slices() if not s.closed]
+        deals = [[company.deals[i] for i in company.in_slice(name, s)] for s in open_ended]
+        return [counted(company, d) for d in deals], [company.ask(verb, name, s, *args) for s in open_ended]
+
+    return oracle
+
+
+def weighed(company: Company, deals: list[Any]) -> Any:
+    """What is open, by the company's rates; all of these deals are of today."""
+    told = company.ask(forecast.rates, "meena").itertuples(index=False)
+    rate = {(row.stage, row.band): row.rate for row in told if row.age == "0-30"}
+    bands = [courses.VALUES[(d.value >= 500_000) + (d.value >= 2_000_000)] for d in deals]
+    still = [(d, band) for d, band in zip(deals, bands, strict=True) if d.status in lifecycle.PIPELINE]
+    return round(sum((d.value * rate[d.status, band] for d, band in still), Decimal(0)), 2)
+
+
+def weighed_today(company: Company, deals: list[Any]) -> Any:
+    return {periods.today(): weighed(company, deals)}
+
+
+def likely(conn: Connection, actor: Actor, slice_: Slice) -> Any:
+    told = forecast.likely(conn, actor, slice_)
+    return told.won, told.further, told.deals
+
+
+def won_and_weighed(company: Company, deals: list[Any]) -> Any:
+    still = [d for d in deals if d.status in lifecycle.PIPELINE]
+    return sum(d.won_value or 0 for d in deals), weighed(company, deals), len(still)
+
+
+def backtest(company: Company, name: str) -> tuple[Any, Any]:
+    """Before today there was nothing to foresee, for anybody."""
+    told = company.ask(forecast.backtest, name, Slice(), f"{periods.today():%Y-%m}", 2)
+    return [[0] * 5] * 2, told.drop(columns=["period", "asof"]).values.tolist()
+
+
 def saved_views(company: Company, name: str) -> tuple[Any, Any]:
     """Their own first, then the team's."""
     mine = [made for made, (owner, _shared) in company.views.items() if owner == name]
@@ -409,9 +532,20 @@ def saved_views(company: Company, name: str) -> tuple[Any, Any]:
 
 
 READS: dict[str, Oracle] = {
+    "flow.flow": flowed,
+    "forecast.rates": rates,
+    "forecast.weighted": visible(forecast.weighted, weighed),
+    "forecast.weighted_on": visible(forecast.weighted_on, weighed_today, [periods.today()]),
+    "forecast.likely": visible(likely, won_and_weighed),
+    "forecast.backtest": backtest,
     "pipeline.listing": listing,
     "pipeline.totals": totals,
     "pipeline.ids": ids,
+    "pipeline.series": series,
+    "pipeline.breakdown": breakdown,
+    "pipeline.movement": movement,
+    "headline.figures": headline_figures,
+    "reports.dashboard": report,
     "pipeline.choices": deal_choices,
     "pipeline.names": deal_names,
     "exports.as_csv": export,
@@ -452,8 +586,10 @@ READS: dict[str, Oracle] = {
 #: They tell what may be done with a record that was read already (the lifecycle's table and DOORS test them).
 RIGHTS = {f"opportunities.{name}" for name in ("moves", "editable", "can_link")} | {"leads.moves", "offers.editable"}
 #: Clauses and people, no rows; used by the reads above.
-PARTS = {"access.person", "access.require", "pipeline.within"}
-WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one", "denials.record"}
+PARTS = {"access.person", "access.require", "pipeline.within", "pipeline.rows_query"}
+#: It says only that something changed.
+PARTS |= {"audit.latest"}
+WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one", "denials.record", "exports.on_record"}
 WRITES |= {"sign_ins.sign_out_everywhere"}
 
 

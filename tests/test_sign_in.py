@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from crm_core import access, audit, clock, leads, sign_ins, users
+from crm_core import access, audit, clock, denials, leads, sign_ins, users
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, Refusal
 from crm_core.sign_ins import SignInAgain
+from crm_core.slices import DenialSlice
 from tests.browser import ROOT
 from tests.conftest import Office
 
@@ -92,6 +93,31 @@ def test_another_account_with_the_same_address_is_refused(office: Office, other:
     with refused(sign_ins.BOUND):
         bind(office, claims(**other))
     assert 1 == office.count("identity")
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "nobody invited": ({"sub": "sub-secret", "email": "secret@example.in"}, NOBODY),
+    "not verified": ({"email_verified": False}, sign_ins.UNVERIFIED),
+    "another account": ({"sub": "sub-secret"}, sign_ins.BOUND),
+    "another issuer": ({"iss": "https://secret.example.in"}, sign_ins.BOUND),
+    "not active": ({}, "Your account is not active; ask your org admin."),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_refused_sign_in_is_kept_without_a_person_and_without_a_value(office: Office, kind: str) -> None:
+    """H5: that it was tried and why not; not who it was, and nothing that the provider said."""
+    said, sentence = REFUSED[kind]
+    bind(office, claims())
+    if kind == "not active":
+        office.do(users.deactivate, office.meena, office.asha.user_id)
+    with pytest.raises(NotAllowed) as why:
+        who(office, claims(**said)) or bind(office, claims(**said))
+    office.database.denied(access.NOBODY, "sign_in", why.value)
+    rows, count = office.ask(denials.listing, office.meena, DenialSlice())
+    assert (1, None, "sign_in", sentence) == (count, rows[0].by, rows[0].action, rows[0].why)
+    kept = str(office.sql("SELECT * FROM denial")).lower()
+    assert [] == [word for word in ("secret", "asha", "sub-", "example.in") if word in kept]
 
 
 def test_an_account_is_one_person_for_good(office: Office) -> None:

@@ -1,0 +1,112 @@
+"""Courses: what became of the company's stays in a stage, counted; no opportunity is named.
+
+The counts are the company's, whoever asks: on PostgreSQL they come from a function that row security
+does not bind (`walls`), made of this very select.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.types import TypeEngine
+
+from crm_core import lifecycle, sql
+from crm_core.schema import standing, transition
+
+#: The bands of the value in rupees, [from, to); the last has no end.
+VALUES = ("0-500000", "500000-2000000", "2000000-")
+_CLOSINGS = 2**20  # more than twice the days of the calendar (periods.LAST_DAY)
+COLUMNS: dict[str, TypeEngine[Any]] = {
+    "status": Text(),
+    "first": Integer(),
+    "band": Text(),
+    "known": Integer(),
+    "deals": BigInteger(),
+    "won": BigInteger(),
+}
+
+
+def value_band(value: ColumnElement[Decimal]) -> ColumnElement[str]:
+    """This function will give the band of a value."""
+    return case(*((value < Decimal(band.split("-")[1]), band) for band in VALUES[:-1]), else_=VALUES[-1])
+
+
+def first_day(age: str) -> int:
+    """This function will give the day with which a band of ages begins."""
+    return int(age.split("-")[0])
+
+
+def learnt(conn: Connection, after: int, within: int | None) -> Any:
+    """This function will give the counts as something to select from, on either database (`counted`)."""
+    if conn.dialect.name == "postgresql":
+        given = (literal(after, Integer), literal(within, Integer))
+        return func.crm_learnt(*given).table_valued(*(column(c, t) for c, t in COLUMNS.items()))
+    return counted(literal(after, Integer), literal(within, Integer)).subquery("learnt")
+
+
+def counted(after: ColumnElement[int], within: ColumnElement[int | None]) -> Select[Any]:
+    """This function will count how the stays that lived through the first day of a band of ages ended.
+
+    status, first (that day, counted from the one of entry), band (of the value on entry), known (the
+    day, since 1970 in India, by which the end was known), deals, won. `won`: the next closing was a
+    win, and happened more than `after` and at most `within` days after the first day of the band;
+    without `within`, whenever it happened, of those that closed.
+    """
+    stays = _stays()
+    bands = union_all(*(select(literal(first_day(age), Integer).label("first")) for age in lifecycle.AGES)).subquery()
+    seen = stays.c.entered + bands.c.first
+    closed = cast(stays.c.closing % _CLOSINGS // 2, Integer)
+    known = case((within.is_(None), closed), else_=seen + within)
+    in_time = or_(within.is_(None), and_(closed > seen + after, closed <= seen + within))
+    won = case((and_(stays.c.closing % 2 == 0, in_time), 1), else_=0)
+    keys = (stays.c.status, bands.c.first, stays.c.band, known)
+    return (
+        select(*keys[:3], known.label("known"), func.count().label("deals"), func.sum(won).label("won"))
+        .select_from(stays.join(bands, or_(stays.c.left.is_(None), stays.c.left > seen)))
+        .where(stays.c.status.in_(lifecycle.PIPELINE), known.is_not(None))
+        .group_by(*keys)
+    )
+
+
+def _stays() -> Subquery:
+    """Every status ever held: status, band, the days of entry and leaving, and the next closing as one number.
+
+    That number is the closing's version, then its day, then 0 for a win: the least is the next, and
+    one pass over the history finds it.
+    """
+    window: dict[str, Any] = {"partition_by": standing.c.id, "order_by": standing.c.version}
+    made = and_(transition.c.opportunity_id == standing.c.id, transition.c.seq == standing.c.version)
+    day = sql.india_day(standing.c.from_at)
+    lost = case((standing.c.status == lifecycle.WON, 0), else_=1)
+    closing = cast(standing.c.version, BigInteger) * _CLOSINGS + day * 2 + lost
+    closing = case((standing.c.status.in_(lifecycle.CLOSED), closing))
+    return (
+        select(
+            standing.c.status,
+            value_band(standing.c.value).label("band"),
+            day.label("entered"),
+            func.lead(day).over(**window).label("left"),
+            func.min(closing).over(**window, rows=(1, None)).label("closing"),
+        )
+        .select_from(standing.join(transition, made))
+        .subquery("stays")
+    )

@@ -1,0 +1,231 @@
+"""The forecast: win rates learnt from the company's own closed deals, and what the open ones will likely bring.
+
+Nobody types a percentage in. Learnt is only what was known at the end of a day, so that any past
+day's forecast is what it would have been. `docs/forecast.md` tells the method.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, case, func, literal, select, union_all
+
+from crm_core import clock, courses, lifecycle, periods, pipeline
+from crm_core.access import Actor, person
+from crm_core.slices import AGES, Slice, group
+
+#: What a level weighs against what is learnt below it, in deals.
+WEIGHT = 20
+#: The levels from the whole company to the cell, as a rate's source names them.
+LEVELS = ("all", "stage", "age", "band")
+SEED, DRAWS = 20_260_401, 2_000
+_BLOCK = 500
+_QUANTILES = (0.1, 0.5, 0.9)
+
+Cell = tuple[str, ...]  # stage, band of ages, band of values
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How likely a cell's deals win: of `deals` seen `won` won, `parent` is the rate of the level above.
+
+    `source` is the finest level with at least WEIGHT deals, or “prior” where there is none.
+    """
+
+    deals: int
+    won: int
+    parent: Fraction
+    source: str
+
+    @property
+    def rate(self) -> Decimal:
+        """The rate, to four places: what is counted, and the level above with the weight of WEIGHT deals."""
+        exact = (self.won + WEIGHT * self.parent) / (self.deals + WEIGHT)
+        return Decimal(round(exact * 10_000)) / 10_000
+
+
+@dataclass(frozen=True)
+class Likely:
+    """What a period will likely have won in the end; amounts in Decimal rupees.
+
+    `won` is won already, `further` expected of the `deals` that are open; p10, p50 and p90 are of
+    the whole: one in ten times it ends below p10, one in ten times above p90.
+    """
+
+    won: Decimal
+    further: Decimal
+    deals: int
+    p10: Decimal
+    p50: Decimal
+    p90: Decimal
+
+
+def rates(conn: Connection, actor: Actor, asof: date | None = None) -> pd.DataFrame:
+    """This function will give the company's win rates as known at the end of a day, or now.
+
+    Frame: stage, age, band (codes), rate (Decimal), won, deals (counts), source (`Rate`).
+    """
+    person(conn, actor)
+    day = asof or clock.today(conn)
+    rows = [(*cell, r.rate, r.won, r.deals, r.source) for cell, r in _rates(conn, [day])[day].items()]
+    return pd.DataFrame(rows, columns=["stage", "age", "band", "rate", "won", "deals", "source"], dtype=object)
+
+
+def weighted(conn: Connection, actor: Actor, slice_: Slice) -> Decimal:
+    """This function will weigh the open pipeline of a slice in the actor's scope by the company's rates of its day."""
+    return _weighted(conn, actor, {slice_.day() or clock.today(conn): slice_})[0]
+
+
+def weighted_on(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> dict[date, Decimal]:
+    """This function will weigh the open pipeline of a slice at the end of each day: what `weighted` gives as of it.
+
+    By the rates of each day, so that every point of a trend is the figure that was shown that day.
+    """
+    known = sorted(set(days))
+    return dict(zip(known, _weighted(conn, actor, {day: slice_.but(asof=str(day)) for day in known}), strict=True))
+
+
+def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Likely:
+    """This function will tell what a slice will likely have won in a period (its code; none: ever), as of its day.
+
+    Counted are what is won already and the deals open on that day, not those still to come.
+    """
+    period = periods.parse(code) or periods.Period(None, None)
+    day = slice_.day() or clock.today(conn)
+    part = slice_.but(closed=None)
+    achieved = part.narrowed(status=lifecycle.WON, **({"closed": code} if code else {}))
+    won = pipeline.totals(conn, actor, achieved)["won_value"].iloc[0] if achieved else Decimal(0)
+    within = (period.last - day).days if period.last else None
+    after = max(0, (period.first - day).days - 1) if period.first and period.last else 0
+    values, cells = _deals(conn, actor, part)
+    if (within is not None and within <= 0) or (code and periods.parse(code) is None):
+        return Likely(won, Decimal(0), len(values), won, won, won)
+    known = _rates(conn, [day], after, within)[day]
+    further = _rupees(sum((v * known[cell].rate for v, cell in zip(values, cells, strict=True)), Decimal(0)))
+    return Likely(won, further, len(values), *(won + more for more in _range(values, cells, known)))
+
+
+def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int = 6) -> pd.DataFrame:
+    """This function will tell how the forecast did in the periods before: as of the same point in each.
+
+    Frame, the latest last: period (code), asof (day), deals (open then), p10, p50, p90 and actual
+    (won in the period, as of its last day); amounts in Decimal rupees.
+    """
+    columns = ["period", "asof", "deals", "p10", "p50", "p90", "actual"]
+    person(conn, actor)
+    period, today = periods.parse(code), slice_.day() or clock.today(conn)
+    into = today - period.first if period and period.first else timedelta(0)
+    rows: list[tuple[Any, ...]] = []
+    for _ in range(back):
+        period = periods.comparable(period, period.after or today) if period else None
+        if period is None or period.first is None or period.last is None:
+            break
+        if period.last > today:
+            continue
+        day, span = min(period.first + into, period.last), period.code()
+        told = likely(conn, actor, slice_.but(asof=str(day)), span)
+        ended = slice_.but(asof=str(period.last), closed=span).narrowed(status=lifecycle.WON)
+        actual = pipeline.totals(conn, actor, ended)["won_value"].iloc[0] if ended else Decimal(0)
+        rows.append((span, day, told.deals, told.p10, told.p50, told.p90, actual))
+    return pd.DataFrame(rows[::-1], columns=columns, dtype=object)
+
+
+def _rates(
+    conn: Connection, days: Sequence[date], after: int = 0, within: int | None = None
+) -> dict[date, dict[Cell, Rate]]:
+    """Days in order. What each day knows is what the one before knew, and what came in between."""
+    counts = courses.learnt(conn, after, within)
+    c, ends = counts.c, [(day - date(1970, 1, 1)).days for day in days]
+    step = case(*((c.known <= end, number) for number, end in enumerate(ends)))
+    keys = (step.label("step"), c.status, c.first, c.band)
+    query = select(*keys, func.sum(c.deals).label("deals"), func.sum(c.won).label("won"))
+    rows = conn.execute(query.where(c.known <= ends[-1]).group_by(*keys)).all()
+    age_of = {courses.first_day(age): age for age in AGES}
+    deals: Counter[Cell] = Counter()
+    won: Counter[Cell] = Counter()
+    found = {}
+    for number, day in enumerate(days):
+        for row in rows:
+            if row.step == number:
+                cell = (row.status, age_of[row.first], row.band)
+                for level in range(len(LEVELS)):
+                    deals[cell[:level]] += int(row.deals)
+                    won[cell[:level]] += int(row.won)
+        found[day] = _learn(deals, won)
+    return found
+
+
+def _learn(deals: Counter[Cell], won: Counter[Cell]) -> dict[Cell, Rate]:
+    exact: dict[Cell, Fraction] = {(): Fraction(1 + won[()], 2 + deals[()])}
+    made: dict[Cell, Rate] = {}
+    for cell in ((s, a, b) for s in lifecycle.PIPELINE for a in AGES for b in courses.VALUES):
+        for level in range(1, len(LEVELS)):
+            key = cell[:level]
+            if key not in exact:
+                exact[key] = (won[key] + WEIGHT * exact[key[:-1]]) / (deals[key] + WEIGHT)
+        enough = [LEVELS[level] for level in range(len(LEVELS)) if deals[cell[:level]] >= WEIGHT]
+        made[cell] = Rate(deals[cell], won[cell], exact[cell[:-1]], enough[-1] if enough else "prior")
+    return made
+
+
+def _weighted(conn: Connection, actor: Actor, parts: dict[date, Slice]) -> list[Decimal]:
+    """The weighted pipelines of the slices, by the rates of their days, which are in order."""
+    person(conn, actor)
+    if not parts:
+        return []
+    known, queries = _rates(conn, list(parts)), []
+    for number, part in enumerate(parts.values()):
+        if (held := part.narrowed(status=lifecycle.PIPELINE)) is not None:
+            keys = _cell(held)
+            total = func.sum(held.facts.c.value, type_=held.facts.c.value.type).label("value")
+            query = select(literal(number).label("number"), *keys, total)
+            queries.append(query.where(*pipeline.within(conn, actor, held)).group_by(*keys))
+    sums = dict.fromkeys(range(len(parts)), Decimal(0))
+    days = list(parts)
+    for number, *cell, value in conn.execute(union_all(*queries)) if queries else ():
+        sums[number] += value * known[days[number]][tuple(cell)].rate
+    return [_rupees(total) for total in sums.values()]
+
+
+def _deals(conn: Connection, actor: Actor, part: Slice) -> tuple[list[Decimal], list[Cell]]:
+    """The values of the open deals of a slice and their cells, in the order of their ids."""
+    held = part.narrowed(status=lifecycle.PIPELINE)
+    if held is None:
+        return [], []
+    query = select(held.facts.c.value, *_cell(held)).where(*pipeline.within(conn, actor, held))
+    rows = conn.execute(query.order_by(held.facts.c.id)).all()
+    return [row[0] for row in rows], [tuple(row[1:]) for row in rows]
+
+
+def _cell(held: Slice) -> tuple[Any, ...]:
+    facts = held.facts
+    return facts.c.status, group("age", held).label("age"), courses.value_band(facts.c.value).label("band")
+
+
+def _range(values: list[Decimal], cells: list[Cell], known: dict[Cell, Rate]) -> list[Decimal]:
+    """Draw the rate of each cell from what is known of it, then each deal by its rate, many times over."""
+    if not values:
+        return [Decimal(0)] * len(_QUANTILES)
+    chance = np.random.default_rng(SEED)
+    weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in known.values()]
+    drawn = chance.beta([float(a) for a, _ in weights], [float(b) for _, b in weights], size=(DRAWS, len(weights)))
+    place = {cell: number for number, cell in enumerate(known)}
+    index = np.array([place[cell] for cell in cells])
+    paise, totals = np.array([int(value * 100) for value in values], dtype=np.float64), np.zeros(DRAWS)
+    for start in range(0, len(values), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        happened = chance.random((DRAWS, len(index[block]))) < drawn[:, index[block]]
+        totals += happened.astype(np.float64) @ paise[block]
+    return [Decimal(int(q)) / 100 for q in np.quantile(totals, _QUANTILES, method="inverted_cdf")]
+
+
+def _rupees(exact: Decimal) -> Decimal:
+    return exact.quantize(Decimal("0.01"))
