@@ -78,4 +78,10 @@ def test_everybody_can_read_and_work_every_page(company: tuple[str, Database], p
     page.get_by_role("button", name="More").click()
     idle(page)
     found += findings(page, "the filters, open")
+    visit(page, address, "/board", person(database, "manager"))
+    for label in ("Move", "Share"):
+        page.get_by_role("button", name=label, exact=label == "Move").first.click()
+        idle(page)
+        found += findings(page, f"the board, {label}, open")
+        page.keyboard.press("Escape")
     assert "" == "\n".join(found)
