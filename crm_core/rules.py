@@ -395,9 +395,9 @@ def _postgresql(schema: str) -> list[str]:
         # As the owner: the app itself has no right to write history's first row, a status or a standing.
         body, as_owner = f"{effects} RETURN NULL;", f"{path} SECURITY DEFINER"
         statements += _function(f"effect_{table}_{event.lower()}", body, f"AFTER {event}", table, as_owner)
-    for table in ("opportunity", "transition"):
-        statements.insert(0, f"DROP FUNCTION IF EXISTS effect_{table}() CASCADE")
-    return statements
+    # the names that effects had before there was more than one of a table
+    gone = [f"DROP FUNCTION IF EXISTS effect_{table}() CASCADE" for table in ("opportunity", "transition")]
+    return gone + statements
 
 
 def _effects() -> dict[tuple[str, str], str]:

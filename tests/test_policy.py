@@ -195,6 +195,9 @@ POLICY = {
     "pipeline.series": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.series(conn, actor, [Slice(customer=it.customer)])[0].count
     ),
+    "pipeline.on_days": Rule(
+        LISTS, "", lambda conn, actor, it: pipeline.on_days(conn, actor, Slice(customer=it.customer), [today()])[0][0]
+    ),
     "pipeline.breakdown": Rule(
         LISTS,
         "",

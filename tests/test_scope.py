@@ -11,6 +11,7 @@ import pkgutil
 import random
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -228,6 +229,13 @@ def series(company: Company, name: str) -> tuple[Any, Any]:
     listed = [company.ask(pipeline.listing, name, s) for s in slices]
     got = [(r.count, r.value, r.won_value) for r in company.ask(pipeline.series, name, [*slices, None])]
     return [*((r.count, r.value, r.won_value) for r in listed), (0, 0, 0)], got
+
+
+def on_days(company: Company, name: str) -> tuple[Any, Any]:
+    slices = [s for s in company.slices() if not s.closed]
+    listed = [company.ask(pipeline.listing, name, s) for s in slices]
+    got = [company.ask(pipeline.on_days, name, s, [date(2020, 1, 1), periods.today()]) for s in slices]
+    return [[(0, 0), (r.count, r.value)] for r in listed], got
 
 
 def breakdown(company: Company, name: str) -> tuple[Any, Any]:
@@ -577,6 +585,7 @@ READS: dict[str, Oracle] = {
     "pipeline.totals": totals,
     "pipeline.ids": ids,
     "pipeline.series": series,
+    "pipeline.on_days": on_days,
     "pipeline.breakdown": breakdown,
     "pipeline.movement": movement,
     "headline.figures": headline_figures,
