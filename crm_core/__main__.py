@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crm_core import access, demo, roles, seals, users
+from crm_core import access, demo, roles, seals, standings, users
 from crm_core.database import Database, open_database
 from crm_core.errors import Invalid, NotAllowed, Refusal
 
@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     imports = _command(commands, "import", "import a folder of files as a mapping says", _import)
     imports.add_argument("mapping", type=Path)
     imports.add_argument("folder", type=Path)
+    _command(commands, "verify", "compare what is kept beside the records with their history", _verify_standings)
+    _command(commands, "rebuild", "write what is kept beside the records anew from their history", _rebuild)
     people = commands.add_parser("users", help="list or add users").add_subparsers(required=True, metavar="command")
     _command(people, "list", "list all users", _list_users)
     adding = _command(people, "add", "add a user", _add_user)
@@ -91,6 +93,20 @@ def _import(database: Database, options: argparse.Namespace) -> None:
     for line in report.lines:
         _say(line)
     _say(report.sentence())
+
+
+def _verify_standings(database: Database, options: argparse.Namespace) -> None:
+    with database.read() as conn:
+        wrong = standings.verify(conn)
+    if wrong:
+        raise Invalid(f"{wrong} Run “python -m crm_core rebuild”.")
+    _say("Every standing is what the history says.")
+
+
+def _rebuild(database: Database, options: argparse.Namespace) -> None:
+    with database.write() as conn:
+        written = standings.rebuild(conn)
+    _say(f"Wrote {written:,} standings from the history.")
 
 
 def _list_users(database: Database, options: argparse.Namespace) -> None:

@@ -13,11 +13,12 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from crm_core import imports, preferences
+from crm_core import access, imports, pipeline, preferences, standings
 from crm_core.__main__ import main
 from crm_core.database import Database, open_database
 from crm_core.errors import Invalid
 from crm_core.schema import audit, customer, opportunity, transition
+from crm_core.slices import Slice
 
 ROOT = Path(__file__).resolve().parent.parent
 MAPPINGS = ROOT / "crm_core" / "mappings"
@@ -375,11 +376,40 @@ def expected(path: Path) -> tuple[int, Decimal, Decimal]:
     return len(rows), sum((price[row["product"]] for row in rows), Decimal(0)), won
 
 
+def won_by(path: Path) -> dict[str, dict[str, Decimal]]:
+    """What the file's own won deals add up to by regional office, agent, series and product, as the mapping groups them."""
+    tables = {}
+    for name, key in (("sales_teams", "sales_agent"), ("products", "product")):
+        with (path / f"{name}.csv").open(newline="") as file:
+            tables[name] = {row[key]: row for row in csv.DictReader(file)}
+    by: dict[str, dict[str, Decimal]] = {"region": {}, "owner": {}, "business_unit": {}, "product": {}}
+    with (path / "sales_pipeline.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["account"] and row["deal_stage"] == "Won":
+                series = tables["products"][row["product"].replace("GTXPro", "GTX Pro")]["series"]
+                kinds = {"region": tables["sales_teams"][row["sales_agent"]]["regional_office"]}
+                kinds |= {"owner": row["sales_agent"], "business_unit": series}
+                kinds |= {"product": "Valve" if series == "MG" else "Pump"}
+                for kind, label in kinds.items():
+                    by[kind][label] = by[kind].get(label, Decimal(0)) + Decimal(row["close_value"])
+    return by
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_real_pipeline_agrees_with_its_file(database):
+    """In all, and won value by regional office, agent and product; now and as of the last day of the file."""
     path = real("maven_crm")
     report = imports.run(database, MAVEN, path)
     assert sums(database) == expected(path)
+    with database.read() as conn:
+        admin = access.actor_by_email(conn, "import@maven.example")
+        for slice_ in (Slice(), Slice(asof="2017-12-31")):
+            for by, wanted in won_by(path).items():
+                labels = pipeline.choices(conn, admin, by)
+                found = pipeline.breakdown(conn, admin, slice_, by)
+                told = {labels[row.key]: row.won_value for row in found.itertuples() if row.won}
+                assert told == wanted, by
+        assert standings.verify(conn) == ""
     assert sum("there is no customer for it" in line for line in report.lines) == 1_425
 
 
