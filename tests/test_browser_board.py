@@ -89,7 +89,7 @@ def test_a_filter_and_an_order_are_in_the_address(office: Office, page: Page) ->
 
 
 def test_a_move_without_its_reason_is_refused_beside_it_and_then_saved(office: Office, page: Page) -> None:
-    """E5: from the keyboard; what the lifecycle asks is asked, and the card stands in its new column."""
+    """B4: from the keyboard; what the lifecycle asks is asked, and the card stands in its new column."""
     made = office.opportunity(value="7,00,000")
     sits(page, office, "asha", "/board")
     opened(page, made)
@@ -108,7 +108,7 @@ def test_a_move_without_its_reason_is_refused_beside_it_and_then_saved(office: O
 
 
 def test_a_card_that_somebody_else_moved_meanwhile_is_not_moved_over(office: Office, page: Page) -> None:
-    """C1: the one who is slower reads who changed what."""
+    """C14: the one who is slower reads who changed what."""
     made = office.opportunity(title="Booster set")
     sits(page, office, "asha", "/board")
     opened(page, made)
@@ -123,7 +123,7 @@ def test_a_card_that_somebody_else_moved_meanwhile_is_not_moved_over(office: Off
 
 
 def test_who_may_not_move_reads_the_cards_only(office: Office, page: Page) -> None:
-    """A7: a viewer has no button; on a past day nobody has."""
+    """A viewer has no button; on a past day nobody has."""
     sits(page, office, "devi", "/board")
     assert 0 == page.get_by_role("button", name="Move", exact=True).count()
     sits(page, office, "kavya", "/board?asof=2020-01-01")

@@ -40,7 +40,7 @@ def test_a_view_keeps_its_page_and_its_address(office: Office) -> None:
 
 
 def test_a_private_view_is_its_owners_alone_and_a_shared_one_everybodys(office: Office) -> None:
-    """A2: an org admin does not see a private one either."""
+    """An org admin does not see a private one either."""
     office.do(views.save, office.asha, VIEW | {"name": "Mine"})
     office.do(views.save, office.asha, VIEW | {"name": "Ours", "shared": True})
     office.do(views.save, office.ravi, VIEW | {"name": "Also"})
@@ -113,7 +113,7 @@ def test_a_view_is_shared_renamed_made_private_and_removed_on_record(office: Off
 
 
 def test_nobody_changes_anothers_view_or_one_changed_since(office: Office) -> None:
-    """A7, C1: another's, shared or not, does not exist to them."""
+    """C14: another's, shared or not, does not exist to them."""
     made = office.do(views.save, office.asha, VIEW | {"shared": True})
     for verb, args in ((views.edit, ({"name": "Mine now"},)), (views.remove, ())):
         for name in ("ravi", "kavya", "meena"):
