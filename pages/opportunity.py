@@ -55,7 +55,11 @@ def reassign_form() -> None:
     """This function will give the record to another owner, closed ones too."""
     form = f"reassign-{record.id}"
     show(form, record.version)
-    with st.popover("Reassign", icon=":material/person_add:"):
+    # closed, it is not built; saved, the record has another version and it closes
+    asking = st.popover("Reassign", icon=":material/person_add:", key=f"{form}-{record.version}", on_change="rerun")
+    if not asking.open:
+        return
+    with asking:
         beside = problems(form, ["owner_id"])
         others = {i: name for i, name in visitor.ask(users.owners).items() if i != record.owner_id}
         owner = choice(form, "owner_id", "New sales engineer", others, {}, beside)
