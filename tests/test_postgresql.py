@@ -326,7 +326,7 @@ def test_no_table_of_ones_own_takes_the_place_of_the_rules(busy: Office) -> None
     made = busy.opportunity("asha")
     hang = (
         "CREATE TEMP TABLE mine (opportunity_id bigint, seq int, to_status text); "
-        "CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION effect_transition()"
+        "CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION effect_transition_insert()"
     )
     stand_before = (
         "CREATE TEMP TABLE move AS SELECT * FROM move; "
