@@ -20,6 +20,8 @@ from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group
 
+#: What a slice can be broken down by; `created` is the month.
+BREAKDOWNS = ("region", "state", "city", "business_unit", "owner", "product", "created", "reason")
 MEASURES = ("count", "value", "won_value")
 _FIXED = {"product": PRODUCTS, "attention": ATTENTION, "moved": bridge.STEPS}
 _owner, _engineer = app_user.alias("owner"), app_user.alias("engineer")
@@ -239,7 +241,7 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     steps = frame(conn, select(made.c.step, *sums).where(scope).group_by(made.c.step))
     known = {row.step: row for row in steps.itertuples(index=False)}
     steps = pd.DataFrame([known[step] for step in bridge.STEPS if step in known], columns=["step", "count", "change"])
-    if closing is None:
+    if closing is None or (code and periods.parse(code) is None):
         return Movement(None, part, Decimal(0), Decimal(0), steps)
     before, after = (totals(conn, actor, s)["value"].iloc[0] if s else Decimal(0) for s in (opening, closing))
     return Movement(opening, closing, before, after, steps)

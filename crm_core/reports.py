@@ -12,7 +12,6 @@ from crm_core import bridge, clock, exports, headline, periods, pipeline, prefer
 from crm_core.access import Actor, require
 from crm_core.slices import DIMENSIONS, Slice
 
-BY = ("region", "state", "city", "business_unit", "owner", "product", "created", "reason")
 _HEADLINE = ("Figure", "Value", "Unit", "Before", "Change since", "Opportunities", "Meaning")
 _MOVED = ("Step", "Opportunities", "Change of the pipeline")
 _UNITS = {"money": "rupees", "percent": "percent", "days": "days", "count": "opportunities"}
@@ -39,7 +38,7 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
             [("Opening", None, moved.opening_value), *steps, ("Closing", None, moved.closing_value)],
         ),
     }
-    for by in BY:
+    for by in pipeline.BREAKDOWNS:
         title = "Month" if by == "created" else DIMENSIONS[by].label
         headings = (title, "Opportunities", "Potential value", "Won", "Won value", "Lost", "Lost value", "Win %")
         named[f"By {title.lower()}"] = (headings, _broken_down(conn, actor, slice_, by, code))

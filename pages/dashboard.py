@@ -4,18 +4,23 @@ import streamlit as st
 
 from crm_core import exports, headline, lifecycle, periods, pipeline, reports
 from crm_core.slices import Slice
-from pages import _sections, _server
+from pages import _server
+from pages._ageing import ageing
+from pages._breakdown import breakdown
 from pages._filters import filter_bar, notices
+from pages._foreseen import foreseen
+from pages._overview import overview
 from pages._period import chosen, period_input
+from pages._tables import query
 from pages._ui import SPREADSHEET, counted, enter, go, link, live, page_url, param, params, plain, status
 from pages._views import view_bar
 
 FILTERS = ("region", "business_unit", "owner", "product", "asof")
 VIEWS = {
-    "": ("Overview", _sections.overview),
-    "breakdown": ("Breakdowns", _sections.breakdown),
-    "ageing": ("Ageing and flow", _sections.ageing),
-    "forecast": ("Forecast", _sections.foreseen),
+    "": ("Overview", overview),
+    "breakdown": ("Breakdowns", breakdown),
+    "ageing": ("Ageing and flow", ageing),
+    "forecast": ("Forecast", foreseen),
 }
 ROW = 5
 #: the figures whose day of comparison stands for the others' of their kind
@@ -54,7 +59,7 @@ def figure_tile(column, figure: headline.Figure, words: str) -> None:
             ),
         )
         if figure.part is not None:
-            link(counted(figure.count), "opportunities", _sections.query(figure.part, figure.measure))
+            link(counted(figure.count), "opportunities", query(figure.part, figure.measure))
 
 
 def figures(code: str) -> None:
@@ -86,7 +91,7 @@ def stages(code: str) -> None:
             st.markdown(f"{status(stage.code)}\n\n**{plain(visitor.compact(getattr(sums, measure)))}**")
             st.caption(plain(visitor.exact(getattr(sums, measure))))
             if parts[stage.code]:
-                link(counted(sums.count), "opportunities", _sections.query(parts[stage.code], measure))
+                link(counted(sums.count), "opportunities", query(parts[stage.code], measure))
 
 
 title, beside = st.columns([3, 2], vertical_alignment="bottom")

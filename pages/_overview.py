@@ -1,0 +1,131 @@
+"""The overview: target against achieved, what moved the pipeline, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import pandas as pd
+import streamlit as st
+
+from crm_core import bridge, headline, lifecycle, periods, pipeline, targets
+from crm_core.slices import Slice
+from pages import _charts
+from pages._server import plain
+from pages._tables import NOTHING, query, switch, table
+from pages._ui import Visitor, counted, link
+
+BALANCES = ("opening", "closing")
+
+
+def overview(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
+    """This function will show what moved the pipeline in the period, and how it stands by region."""
+    against(visitor, slice_, code, kept)
+    moved(visitor, slice_, code)
+    left, right = st.columns(2, gap="large")
+    with left:
+        by_status(visitor, slice_, "region", "Open pipeline by region")
+    with right:
+        by_status(visitor, slice_, "owner", "Open pipeline by sales engineer")
+
+
+def against(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
+    """This function will show target against achieved, by region or by sales engineer, and the same as links."""
+    kind = "owner" if kept.get("against") == "owner" else "region"
+    st.subheader("Target against achieved")
+    switch("Against", targets.KINDS, kind, lambda k: targets.KINDS[k], slice_.to_params() | dict(kept), "against")
+    found = visitor.ask(targets.achieved, kind, slice_, code)
+    if found.empty:
+        st.info(NOTHING)
+        return
+    rows, marks = [], []
+    for row in found.to_dict("records"):
+        part = headline.closed(slice_, code or None, lifecycle.WON)
+        to = part.narrowed(**{kind: row["about"]}) if part else None
+        share = "no target set" if row["share"] is None else f"{row['share']:.0f} %"
+        aim = "–" if row["target"] is None else visitor.exact(row["target"])
+        opens = query(to, "won_value") if to else None
+        cells = [(row["label"], opens), (aim, None), (visitor.exact(row["achieved"]), opens)]
+        rows.append([*cells, (share + (f" ({row['note']})" if row["note"] else ""), None)])
+        goal = None if row["target"] is None else float(row["target"])
+        said = f"{share}, {counted(row['count'])}"
+        marks.append((row["about"], row["label"], float(row["achieved"]), goal, visitor.compact(row["achieved"]), said))
+    frame = pd.DataFrame(marks, columns=["key", "label", "amount", "target", "shown", "said"])
+    frame["top"] = frame[["amount", "target"]].max(axis=1)
+    frame["words"] = [
+        f"{shown} · {said.partition(',')[0]}" for shown, said in zip(frame["shown"], frame["said"], strict=True)
+    ]
+    key = f"against-{kind}-{hash((slice_, code))}"
+    picked = _charts.draw(_charts.against, frame, key, 50 + 24 * len(frame), visitor.currency)
+    if picked and (part := headline.closed(slice_, code or None, lifecycle.WON)):
+        st.switch_page("opportunities.py", query_params=query(part.narrowed(**{kind: picked["key"]}), "won_value"))
+    with st.expander("Target against achieved: the numbers as links"):
+        table("against", (targets.KINDS[kind], "Target", "Achieved", "Achieved %"), rows)
+
+
+def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
+    """This function will show the bridge from the pipeline's opening to its closing, each step a link."""
+    title = f"What moved the pipeline, {periods.label(code)}" if code else "What moved the pipeline, ever"
+    st.subheader(plain(title))
+    found = visitor.ask(pipeline.movement, slice_, code)
+    level = found.opening_value
+    bars = [("opening", "Opening", Decimal(0), level, level, "blue", 0)] if found.opening else []
+    tones = {"new": "violet", "won": "green", "rejected": "gray", "lost": "red"}
+    for step, count, change in found.steps.itertuples(index=False):
+        tone = tones.get(step, "violet" if change > 0 else "red")
+        bars.append((step, bridge.STEPS[step], level, level + change, change, tone, count))
+        level += change
+    bars.append(("closing", "Closing", Decimal(0), found.closing_value, found.closing_value, "blue", 0))
+    frame = pd.DataFrame(
+        [
+            (key, label, float(low), float(high), float(max(low, high)), float(amount), _signed(visitor, key, amount),
+             counted(count) if count else "", tone)
+            for key, label, low, high, amount, tone, count in bars
+        ],
+        columns=["key", "label", "low", "high", "top", "amount", "shown", "said", "tone"],
+    )  # fmt: skip
+    parts = {"opening": found.opening, "closing": found.closing}
+    parts |= {step: slice_.but(moved=step, during=code or None) for step in found.steps["step"]}
+    picked = _charts.draw(
+        _charts.waterfall, frame, f"bridge-{hash((slice_, code))}", 50 + 28 * len(frame), visitor.currency
+    )
+    if picked and (part := parts.get(picked["key"])):
+        st.switch_page("opportunities.py", query_params=query(part))
+    with st.expander("The steps as links"):
+        for row in frame.itertuples(index=False):
+            link(f"{row.label}: {row.shown} {row.said}", "opportunities", query(parts[row.key]))
+
+
+def by_status(visitor: Visitor, slice_: Slice, name: str, title: str) -> None:
+    """This function will show the open pipeline by a dimension as bars by status, and the same as links."""
+    st.subheader(title)
+    part = slice_.narrowed(status=lifecycle.PIPELINE)
+    labels = visitor.ask(pipeline.choices, name)
+    split = visitor.ask(pipeline.totals, part, by=(name, "status")) if part else pd.DataFrame()
+    if split.empty:
+        st.info(NOTHING)
+        return
+    whole = split.groupby(name)["value"].agg(lambda values: sum(values, Decimal(0))).sort_values(ascending=False)
+    order = {key: position for position, key in enumerate(whole.index)}
+    rank = {s.code: position for position, s in enumerate(lifecycle.STAGES)}
+    frame = pd.DataFrame(
+        [
+            (key, labels.get(key, key), code, lifecycle.STAGE[code].label, rank[code], float(value),
+             visitor.exact(value), counted(count))
+            for key, code, count, value, _won in split.itertuples(index=False)
+        ],
+        columns=["key", "label", "status", "stage", "rank", "amount", "shown", "said"],
+    ).sort_values("key", key=lambda k: k.map(order), kind="stable")  # fmt: skip
+    height = 70 + 26 * len(order)
+    picked = _charts.draw(_charts.stacked, frame, f"open-{name}-{hash(slice_)}", height, visitor.currency)
+    if picked and (clicked := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
+        st.switch_page("opportunities.py", query_params=query(clicked))
+    with st.expander(f"{title}: the numbers as links"):
+        for row in frame.itertuples(index=False):
+            clicked = slice_.narrowed(**{name: row.key, "status": row.status})
+            link(f"{row.label}, {row.stage}: {row.said} · {row.shown}", "opportunities", query(clicked))
+
+
+def _signed(visitor: Visitor, key: str, amount: Decimal) -> str:
+    sign = "" if key in BALANCES or amount < 0 else "+"
+    return sign + visitor.compact(amount)
