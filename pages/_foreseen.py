@@ -9,7 +9,7 @@ import streamlit as st
 from crm_core import forecast, headline, lifecycle, periods
 from crm_core.slices import Slice
 from pages._server import plain
-from pages._tables import query, table
+from pages._tables import beside, query, table
 from pages._ui import Visitor, counted, link
 
 
@@ -50,17 +50,20 @@ def foreseen(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]
     else:
         st.info("There is no earlier period to compare with.")
     st.subheader("Win rates")
-    learnt = visitor.ask(forecast.rates, slice_.day())
-    rows = [
-        [
-            (lifecycle.STAGE[row["stage"]].label, None),
-            (Slice(age=row["age"]).sentence().partition(": ")[2], None),
-            (str(row["band"]), None),
-            (f"{row['rate'] * 100:.0f} %", None),
-            (f"{row['won']:,} of {row['deals']:,}", None),
-            (row["source"], None),
+
+    def rates() -> None:
+        learnt = visitor.ask(forecast.rates, slice_.day())
+        rows = [
+            [
+                (lifecycle.STAGE[row["stage"]].label, None),
+                (Slice(age=row["age"]).sentence().partition(": ")[2], None),
+                (str(row["band"]), None),
+                (f"{row['rate'] * 100:.0f} %", None),
+                (f"{row['won']:,} of {row['deals']:,}", None),
+                (row["source"], None),
+            ]
+            for row in learnt.to_dict("records")
         ]
-        for row in learnt.to_dict("records")
-    ]
-    with st.expander("The rates by stage, days in it and value"):
         table("rates", ("Stage", "Days in it", "Value", "Win rate", "Won", "Learnt from"), rows)
+
+    beside("The rates by stage, days in it and value", "rates", rates)

@@ -12,7 +12,7 @@ from crm_core import bridge, headline, lifecycle, periods, pipeline, targets
 from crm_core.slices import Slice
 from pages import _charts
 from pages._server import plain
-from pages._tables import NOTHING, query, switch, table
+from pages._tables import NOTHING, beside, query, switch, table
 from pages._ui import Visitor, counted, link
 
 BALANCES = ("opening", "closing")
@@ -59,8 +59,8 @@ def against(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str])
     picked = _charts.draw(_charts.against, frame, key, 50 + 24 * len(frame), visitor.currency)
     if picked and (part := headline.closed(slice_, code or None, lifecycle.WON)):
         st.switch_page("opportunities.py", query_params=query(part.narrowed(**{kind: picked["key"]}), "won_value"))
-    with st.expander("Target against achieved: the numbers as links"):
-        table("against", (targets.KINDS[kind], "Target", "Achieved", "Achieved %"), rows)
+    headings = (targets.KINDS[kind], "Target", "Achieved", "Achieved %")
+    beside("Target against achieved: the numbers as links", "against", lambda: table("against", headings, rows))
 
 
 def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
@@ -91,9 +91,12 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     )
     if picked and (part := parts.get(picked["key"])):
         st.switch_page("opportunities.py", query_params=query(part))
-    with st.expander("The steps as links"):
+
+    def steps() -> None:
         for row in frame.itertuples(index=False):
             link(f"{row.label}: {row.shown} {row.said}", "opportunities", query(parts[row.key]))
+
+    beside("The steps as links", "steps", steps)
 
 
 def by_status(visitor: Visitor, slice_: Slice, name: str, title: str) -> None:
@@ -120,10 +123,13 @@ def by_status(visitor: Visitor, slice_: Slice, name: str, title: str) -> None:
     picked = _charts.draw(_charts.stacked, frame, f"open-{name}-{hash(slice_)}", height, visitor.currency)
     if picked and (clicked := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
         st.switch_page("opportunities.py", query_params=query(clicked))
-    with st.expander(f"{title}: the numbers as links"):
+
+    def numbers() -> None:
         for row in frame.itertuples(index=False):
             clicked = slice_.narrowed(**{name: row.key, "status": row.status})
             link(f"{row.label}, {row.stage}: {row.said} · {row.shown}", "opportunities", query(clicked))
+
+    beside(f"{title}: the numbers as links", f"open-{name}", numbers)
 
 
 def _signed(visitor: Visitor, key: str, amount: Decimal) -> str:

@@ -41,6 +41,14 @@ def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]])
         st.toggle(f"All {len(rows):,} rows", key=f"all-{name}")
 
 
+def beside(title: str, name: str, draw: Callable[[], None]) -> None:
+    """This function will offer the numbers of a chart below it; they are drawn once somebody opens them."""
+    numbers = st.expander(title, key=f"beside-{name}", on_change="rerun")
+    if numbers.open:
+        with numbers:
+            draw()
+
+
 def switch(
     label: str,
     options: Iterable[str],
