@@ -71,7 +71,11 @@ def against(currency: str) -> dict[str, Any]:
         .encode(y=name, x=alt.X("amount:Q", title=None, axis=_axis(currency)), opacity=_lit(pick), tooltip=_TIPS)
         .add_params(pick)
     )
-    ticks = _base().mark_tick(color="#e0a23b", thickness=3, height={"band": 0.9}).encode(y=name, x=alt.X("target:Q"))
+    ticks = (
+        _base()
+        .mark_tick(aria=False, color="#e0a23b", thickness=3, height={"band": 0.9})
+        .encode(y=name, x=alt.X("target:Q"))
+    )
     return _spec(bars + ticks + _beside(name, alt.X("top:Q"), "words:N"))
 
 
@@ -120,7 +124,11 @@ def _lit(pick: alt.Parameter) -> Any:
 
 
 def _beside(name: alt.Y, amount: alt.X, words: str = "shown:N") -> alt.Chart:
-    return _base().mark_text(align="left", dx=5, fontSize=11, color=TONES["gray"]).encode(y=name, x=amount, text=words)
+    return (
+        _base()
+        .mark_text(aria=False, align="left", dx=5, fontSize=11, color=TONES["gray"])
+        .encode(y=name, x=amount, text=words)
+    )
 
 
 def _axis(currency: str) -> alt.Axis:

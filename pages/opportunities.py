@@ -52,12 +52,7 @@ def row(item) -> None:
 def reassign_form() -> None:
     """This function will give some of this page, or all of the slice, to another owner."""
     form = "reassign-many"
-    saved = st.session_state.setdefault(f"{form}-saved", 0)
-    # closed, it is not built; saved, it closes
-    asking = st.popover("Reassign", icon=":material/person_add:", key=f"{form}-{saved}", on_change="rerun")
-    if not asking.open:
-        return
-    with asking:
+    with st.popover("Reassign", icon=":material/person_add:"):
         beside = problems(form, ["owner_id"])
         everything = st.checkbox(f"All {listing.count:,} of this selection", key=f"{form}-all")
         names = {item.id: f"{item.number} · {item.customer}" for item in listing.rows.itertuples(index=False)}
@@ -74,7 +69,6 @@ def reassign_form() -> None:
                 visitor.ask(pipeline.ids, slice_) if everything else ticked,
                 owner,
             )
-            st.session_state[f"{form}-saved"] += 1
             st.rerun()
 
 

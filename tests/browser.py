@@ -138,6 +138,7 @@ def company(
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as play:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        flags += ["--disable-features=PreloadTopChromeWebUI"]
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
         yield browser
         browser.close()

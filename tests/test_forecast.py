@@ -287,7 +287,7 @@ def test_the_backtest_tells_how_often_the_range_held(office: Office) -> None:
 def test_the_period_before_is_as_long(office: Office) -> None:
     """A quarter before a quarter, a financial year before one, as many days before some days; none before all time."""
     codes = {
-        "2026-q1": "2025-10-01..2025-12-31",
+        "2026-q1": "fy2025-26-q3",
         "fy2025-26": "fy2024-25",
         "2026-01-05..2026-01-14": "2025-12-26..2026-01-04",
     }

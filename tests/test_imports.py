@@ -417,11 +417,12 @@ def test_the_real_pipeline_agrees_with_its_file(database):
 def test_the_real_pipeline_with_other_dates_is_the_same_once_the_mapping_says_so(database, tmp_path):
     path, copied = real("maven_crm"), tmp_path / "us"
     shutil.copytree(path, copied)
-    shutil.copy(path / "us_dates" / "sales_pipeline.csv", copied)
+    rows = (path / "us_dates" / "sales_pipeline.csv").read_text("utf-8").splitlines(keepends=True)
+    (copied / "sales_pipeline.csv").write_text("".join(rows[:1_500]), "utf-8")
     other = tmp_path / "us.toml"
     other.write_text(MAVEN.read_text("utf-8").replace("%Y-%m-%d", "%m/%d/%Y"), "utf-8")
     imports.run(database, other, copied)
-    assert sums(database) == expected(path)
+    assert sums(database) == expected(copied)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
