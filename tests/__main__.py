@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 LEAST_COVERAGE = 95
-WORKERS = 3
+WORKERS = 2
 ROOT = Path(__file__).resolve().parent.parent
 CHECKS = (
     ("ruff", "check", "."),

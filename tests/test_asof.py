@@ -28,7 +28,7 @@ PARTS = (
 )
 
 
-def a_busy_company(office: Office, chance: random.Random, days: int = 24, deals: int = 6) -> list[date]:
+def a_busy_company(office: Office, chance: random.Random, days: int = 18, deals: int = 6) -> list[date]:
     """This function will let a few deals live through some weeks of work and give the days of it, in India."""
     home, made, worked = office.customer(), [], []
     for number in range(days):

@@ -641,7 +641,7 @@ WRITES = {"audit.write", "opportunities.insert_one", "customers.insert_one", "de
 WRITES |= {"sign_ins.sign_out_everywhere"}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_everybody_reads_the_admins_answer_less_what_is_not_theirs(office: Office, seed: int) -> None:
     """A2, A5, A6, A10, A13-A15, A19, J9: every read function, person by person, in one transaction after another."""
     with office.database.write() as conn:
