@@ -18,7 +18,7 @@ from tests.browser import idle, person, visit
 SPARKLINE = '[data-testid="stMetricChart"]'
 SERIOUS = {"serious", "critical"}
 #: width and schemes, so that the one changes as seldom as the others
-WINDOWS: tuple[Any, ...] = ((1440, ("dark", "light")), (390, ("light",)))
+WINDOWS: tuple[Any, ...] = ((1440, ("dark",)), (390, ("light",)))
 #: Streamlit follows the scheme a moment later; a page of our own at once
 DRAWN = """dark => { const shown = document.querySelector('[data-testid=stApp]') || document.documentElement;
  const [red] = getComputedStyle(shown).backgroundColor.match(/\\d+/g); return (red < 128) === dark }"""
