@@ -115,7 +115,7 @@ class _Story:
         clock.start(self.conn)
 
     def _set_targets(self) -> None:
-        """A sixth more than was won a year before, for this financial year and the last, by quarter as the seasons are."""
+        """A sixth more than was won a year before, for this financial year and the last, by month as the seasons are."""
         manager = self._actor("meena")
         for year in (self.first.year + 1, self.first.year + 2):
             before, now = (periods.financial_year(date(y, 4, 1)) for y in (year - 1, year))
@@ -124,10 +124,11 @@ class _Story:
                 able = {row.about for row in targets.listing(self.conn, manager, kind, now)}
                 sums: dict[str, Decimal] = dict(zip(won["about"], won["achieved"], strict=True))
                 bases = {about: value for about, value in sums.items() if value and about in able}
-                for number, first in enumerate((3, 6, 9, 0), 1):
-                    part = Decimal(str(sum(SEASON[first : first + 3]) / sum(SEASON))) * 7 / 6
+                for month in (*range(4, 13), *range(1, 4)):
+                    part = Decimal(str(SEASON[month - 1] / sum(SEASON))) * 7 / 6
                     amounts = {about: _rounded(float(base * part)) for about, base in bases.items()}
-                    targets.set_many(self.conn, manager, kind, f"{now}-q{number}", amounts)
+                    code = f"{year if month >= 4 else year + 1}-{month:02d}"
+                    targets.set_many(self.conn, manager, kind, code, amounts)
         stage_limits.set_limits(self.conn, manager, {lifecycle.OPEN: 45, lifecycle.OFFER_MADE: 60})
 
     def _set_up(self) -> None:

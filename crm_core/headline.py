@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -20,7 +20,6 @@ from crm_core.periods import Period
 from crm_core.slices import Slice
 
 MONTHS = 12
-NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,14 @@ class Figure:
     trend: tuple[Decimal | None, ...] = ()
 
 
+class Row(NamedTuple):
+    """What a span closed: won, lost, and what was to be won in it (rupees; None: no target)."""
+
+    won: pipeline.Sums
+    lost: pipeline.Sums
+    aim: Decimal | None
+
+
 def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today: date | None = None) -> list[Figure]:
     """This function will give the headline of a slice for a period (its code; none: all time), in order.
 
@@ -53,49 +60,50 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     day = slice_.day() or today or periods.today()
     period = periods.parse(code) if code else Period(None, None)
     before = periods.comparable(period, day) if period else None
+    whole = periods.comparable(period, period.after) if period and period.after else None
     then = (before.last if before else None) or periods.days_before(day, 30)
     ends = periods.month_ends(day, MONTHS)
     months = [f"{end:%Y-%m}" for end in ends]
-    spans = [code or None, before.code() if before else NEVER, *months]
-    won = pipeline.series(conn, actor, [closed(slice_, span, lifecycle.WON) for span in spans])
-    lost = pipeline.series(conn, actor, [closed(slice_, span, lifecycle.LOST) for span in spans])
+    closings = pipeline.flows(conn, actor, slice_, [period, before, *map(periods.parse, months)])
+    aims = targets.headline(conn, actor, slice_, [code, whole.code() if whole else "", *months])
+    rows = [Row(row[lifecycle.WON], row[lifecycle.LOST], aim) for row, (aim, _) in zip(closings, aims, strict=True)]
     open_part, late_part = slice_.narrowed(status=lifecycle.PIPELINE), slice_.narrowed(attention="overdue")
     stood = [then, *ends[:-1], day]
     held, late = (_stocks(conn, actor, part, stood) for part in (open_part, late_part))
     weights = forecast.weighted_on(conn, actor, slice_, [then, *ends[1::2]])
     weighted = [(held[0][0], weights[day]), *((0, weights[d]) for d in (then, *ends[1::2]))]
-    both = list(zip(won, lost, strict=True))
     is_won, is_closed = (closed(slice_, code or None, s) for s in (lifecycle.WON, (lifecycle.WON, lifecycle.LOST)))
-    aim, why = targets.headline(conn, actor, slice_, code)
-    reached = won[0].won_value * 100 / aim if aim else None
+    won, lost, why = rows[0].won, rows[0].lost, aims[0][1]
     span, since = f"vs {periods.label(before.code())}" if before else "", f"vs {periods.day(then)}"
+    aimed = f"vs {periods.label(whole.code())}" if whole and rows[1].aim is not None else ""
 
     def flow(
-        name: str, label: str, kind: str, rows: Sequence[Any], read: Callable[[Any], Any], measure: str, meaning: str
-    ) -> Figure:
+        name: str, label: str, kind: str, read: Callable[[Row], Any], meaning: str, measure: str = "won_value",
+        since: str = span, part: Slice | None = is_won,
+    ) -> Figure:  # fmt: skip
         value, earlier, *trend = (None if (found := read(row)) is None else Decimal(found) for row in rows)
-        part, count = (is_closed, won[0].count + lost[0].count) if rows is both else (is_won, won[0].count)
-        known = earlier if span else None
-        return Figure(name, label, kind, value, known, span, part, count, measure, meaning, tuple(trend))
+        count = won.count if part is is_won else won.count + lost.count
+        known = earlier if since else None
+        return Figure(name, label, kind, value, known, since, part, count, measure, meaning, tuple(trend))
 
-    def stock(name: str, label: str, kind: str, rows: Sequence[Any], part: Slice | None, meaning: str) -> Figure:
+    def stock(name: str, label: str, kind: str, points: Sequence[Any], part: Slice | None, meaning: str) -> Figure:
         index = 0 if kind == "count" else 1
-        value, earlier, *trend = (Decimal(row[index]) for row in rows)
-        return Figure(name, label, kind, value, earlier, since, part, rows[0][0], "value", meaning, tuple(trend))
+        value, earlier, *trend = (Decimal(point[index]) for point in points)
+        return Figure(name, label, kind, value, earlier, since, part, points[0][0], "value", meaning, tuple(trend))
 
     return [
-        Figure("target", "Target", "money", aim, None, "", is_won, won[0].count, "won_value", why),
-        flow("achieved", "Achieved", "money", won, lambda r: r.won_value, "won_value",
-             "Won value of what was won in the period."),
-        Figure("share", "Achieved %", "percent", reached, None, "", is_won, won[0].count, "won_value",
-               f"Achieved ÷ target; above 100 % it says so. {why}"),
-        flow("win", "Win %", "percent", both, lambda r: pipeline.rate(r[0].count, r[1].count), "",
-             f"Won ÷ (won + lost) of what was closed in the period: {won[0].count:,} won, {lost[0].count:,} lost. "
-             "What is still open and what was rejected is left out."),
-        flow("average", "Average won value", "money", won, lambda r: r.won_value / r.count if r.count else None,
-             "won_value", "Won value ÷ count of what was won in the period."),
-        flow("days", "Average days to close", "days", won, lambda r: Decimal(r.days) / r.count if r.count else None,
-             "won_value", "Days in India from creation to winning, of what was won in the period."),
+        flow("target", "Target", "money", lambda r: r.aim, why, since=aimed),
+        flow("achieved", "Achieved", "money", lambda r: r.won.won_value, "Won value of what was won in the period."),
+        flow("share", "Achieved %", "percent", lambda r: r.won.won_value * 100 / r.aim if r.aim else None,
+             f"Achieved ÷ target; above 100 % it says so. {why} Compared with what was achieved by the same day of "
+             "the period before, of the target of all of it.", since=span if aimed else ""),
+        flow("win", "Win %", "percent", lambda r: pipeline.rate(r.won.count, r.lost.count),
+             f"Won ÷ (won + lost) of what was closed in the period: {won.count:,} won, {lost.count:,} lost. "
+             "What is still open and what was rejected is left out.", measure="", part=is_closed),
+        flow("average", "Average won value", "money", lambda r: r.won.won_value / r.won.count if r.won.count else None,
+             "Won value ÷ count of what was won in the period."),
+        flow("days", "Average days to close", "days", lambda r: Decimal(r.won.days) / r.won.count if r.won.count else None,
+             "Days in India from creation to winning, of what was won in the period."),
         stock("pipeline", "Open pipeline", "money", held, open_part,
               "Potential value of all that is Open or Offer Made; it takes no period."),
         stock("weighted", "Weighted pipeline", "money", weighted, open_part,
@@ -114,6 +122,4 @@ def _stocks(conn: Connection, actor: Actor, part: Slice | None, days: Sequence[d
 
 def closed(slice_: Slice, code: str | None, status: str | tuple[str, ...]) -> Slice | None:
     """This function will give what a slice closed in a period with an outcome; all of it where no period is named."""
-    if code == NEVER:
-        return None
     return slice_.narrowed(status=status, **({"closed": code} if code else {}))

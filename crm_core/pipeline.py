@@ -111,16 +111,45 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
 
 def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> list[Sums]:
     """This function will count and sum many slices in the actor's scope at once, in their order; None is an empty one."""
-    asking, anyday = person(conn, actor), literal(periods.FIRST_DAY, Date)
-    queries = []
+    asking, queries = person(conn, actor), []
     for number, part in enumerate(parts):
         facts = (part or Slice()).facts
-        days = sql.days_since(facts.c.created_at, anyday) - sql.days_since(facts.c.closed_at, anyday)
-        total = func.coalesce(func.sum(days), 0).label("days")
         where = _within(asking, part) if part else [false()]
-        queries.append(select(literal(number).label("number"), *_sums(facts), total).where(*where))
+        queries.append(select(literal(number).label("number"), *_sums(facts), _days_open(facts)).where(*where))
     found = sorted(conn.execute(union_all(*queries)), key=lambda row: row.number) if queries else []
     return [Sums(*row[1:]) for row in found]
+
+
+def flows(
+    conn: Connection, actor: Actor, slice_: Slice, spans: Sequence[periods.Period | None]
+) -> list[dict[str, Sums]]:
+    """This function will count and sum what a slice in the actor's scope closed in each period, by outcome, in their order.
+
+    What `series` gives of each period and outcome, but in one reading; None is no period, and has nothing.
+    """
+    known = {number: span.bounds() for number, span in enumerate(spans) if span}
+    found = [dict.fromkeys(lifecycle.CLOSED, Sums(0, Decimal(0), Decimal(0), 0)) for _ in spans]
+    if not known:
+        return found
+    facts = slice_.facts
+    instant = facts.c.closed_at.type
+    asked = union_all(
+        *(
+            select(
+                literal(number).label("number"),
+                literal(start or periods.midnight(periods.FIRST_DAY), instant).label("start"),
+                literal(end or periods.midnight(periods.LAST_DAY), instant).label("end"),
+            )
+            for number, (start, end) in known.items()
+        )
+    ).subquery("asked")
+    inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)
+    where = [facts.c.status.in_(lifecycle.CLOSED), *_within(person(conn, actor), slice_)]
+    keys = (asked.c.number, facts.c.status)
+    query = select(*keys, *_sums(facts), _days_open(facts)).join(facts, inside).where(*where).group_by(*keys)
+    for number, status, *sums in conn.execute(query):
+        found[number][status] = Sums(*sums)
+    return found
 
 
 def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[tuple[int, Decimal]]:
@@ -233,12 +262,11 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     closing = part.but(during=None, asof=last and str(last)).narrowed(status=lifecycle.PIPELINE)
     opening = closing.but(asof=str(periods.day_before(period.first))) if closing and period.first else None
     made = bridge.steps(part)
-    scope = made.c.id.in_(select(opportunity.c.id).where(visible_to(asking)))
     sums = (
         func.count(made.c.id.distinct()).label("count"),
         func.sum(made.c.change, type_=made.c.change.type).label("change"),
     )
-    steps = frame(conn, select(made.c.step, *sums).where(scope).group_by(made.c.step))
+    steps = frame(conn, select(made.c.step, *sums).where(_scope(asking, made)).group_by(made.c.step))
     known = {row.step: row for row in steps.itertuples(index=False)}
     steps = pd.DataFrame([known[step] for step in bridge.STEPS if step in known], columns=["step", "count", "change"])
     if closing is None or (code and periods.parse(code) is None):
@@ -370,6 +398,12 @@ def _sums(facts: Any) -> list[ColumnElement[Any]]:
         func.coalesce(func.sum(facts.c.value), 0, type_=facts.c.value.type).label("value"),
         func.coalesce(func.sum(facts.c.won_value), 0, type_=facts.c.won_value.type).label("won_value"),
     ]
+
+
+def _days_open(facts: Any) -> ColumnElement[Any]:
+    anyday = literal(periods.FIRST_DAY, Date)
+    days = sql.days_since(facts.c.created_at, anyday) - sql.days_since(facts.c.closed_at, anyday)
+    return func.coalesce(func.sum(days), 0).label("days")
 
 
 def _change(conn: Connection, slice_: Slice, where: list[ColumnElement[bool]]) -> Decimal | None:

@@ -7,7 +7,7 @@ months inside it, else none. Achieved is the won value of what was won in the pe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -99,10 +99,7 @@ def achieved(conn: Connection, actor: Actor, kind: str, slice_: Slice, code: str
     won = pipeline.totals(conn, actor, part, by=kind) if part else pd.DataFrame(columns=[kind, *pipeline.MEASURES])
     sums = {row[kind]: (row["won_value"], row["count"]) for _, row in won.iterrows()}
     labels = _labels(conn, kind, sums)
-    chosen = getattr(slice_, kind)
-    shown = [about for about in labels if not chosen or about in chosen]
-    if kind == "owner" and not asking.may("opportunity.see_all"):
-        shown = [about for about in shown if about == str(asking.id)]
+    shown = _shown(asking, kind, slice_, labels)
     period = periods.parse(code)
     fits = periods.parts(period) is not None and not _others(slice_, kind)
     kept = _kept(conn, asking, kind, period) if fits and period else {}
@@ -115,33 +112,41 @@ def achieved(conn: Connection, actor: Actor, kind: str, slice_: Slice, code: str
     return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
 
-def headline(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> tuple[Decimal | None, str]:
-    """This function will give the target of a slice for a period in rupees, or None, and say in a sentence why.
+def headline(conn: Connection, actor: Actor, slice_: Slice, codes: Sequence[str]) -> list[tuple[Decimal | None, str]]:
+    """This function will give the target of a slice for each period in rupees, or None, and say in a sentence why.
 
     It is the sum over the regions chosen, or over all; over the sales engineers where the slice names
     some; whoever sees only their own has their own.
     """
     asking = person(conn, actor)
-    if not code:
-        return None, "There is no target for all time; choose a month, a quarter or a financial year."
-    period = periods.parse(code)
-    if period is None or periods.parts(period) is None:
-        return None, "Targets are set for months, quarters and financial years; this period is none of them."
     own = not asking.may("opportunity.see_all")
     kind = "owner" if own or slice_.owner else "region"
     if others := _others(slice_, kind):
         what = " and ".join(DIMENSIONS[name].label.lower() for name in others)
         whose = "regions" if kind == "region" else "sales engineers"
-        return None, f"Targets are set for whole {whose}; with a filter of {what} there is none to compare with."
-    frame = achieved(conn, actor, kind, slice_, code)
-    amounts = [amount for amount in frame["target"] if amount is not None]
-    if not amounts:
-        return None, f"No target is set for {periods.label(code)}."
-    of = "Your own target."
-    if not own:
-        of = f"Sum of the targets set: {len(amounts)} of {len(frame)} {KINDS[kind].lower()} have one."
-    notes = [f"{label}: {note}." for label, note in zip(frame["label"], frame["note"], strict=True) if note]
-    return sum(amounts, Decimal(0)), " ".join([of, *notes])
+        return [
+            (None, f"Targets are set for whole {whose}; with a filter of {what} there is none to compare with.")
+        ] * len(codes)
+    known = {code: period for code in codes if (period := periods.parse(code)) and periods.parts(period) is not None}
+    kept = _kept(conn, asking, kind, *known.values()) if known else {}
+    labels = _labels(conn, kind, {about for about, *_ in kept})
+    shown = _shown(asking, kind, slice_, labels)
+    found = []
+    for code in codes:
+        given = {about: _amount(kept, about, known[code]) for about in shown} if code in known else {}
+        amounts = [amount for amount, _months in given.values() if amount is not None]
+        if not code:
+            why = "There is no target for all time; choose a month, a quarter or a financial year."
+        elif code not in known:
+            why = "Targets are set for months, quarters and financial years; this period is none of them."
+        elif not amounts:
+            why = f"No target is set for {periods.label(code)}."
+        else:
+            of = f"Sum of the targets set: {len(amounts)} of {len(shown)} {KINDS[kind].lower()} have one."
+            notes = ((about, _note(known[code], months)) for about, (_, months) in given.items())
+            why = " ".join(["Your own target." if own else of, *(f"{labels[a]}: {n}." for a, n in notes if n)])
+        found.append((sum(amounts, Decimal(0)) if amounts else None, why))
+    return found
 
 
 def titles(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
@@ -157,6 +162,13 @@ def titles(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
 
 def _won(slice_: Slice, code: str) -> Slice | None:
     return slice_.narrowed(status=lifecycle.WON, **({"closed": code} if code else {}))
+
+
+def _shown(asking: Person, kind: str, slice_: Slice, labels: Iterable[str]) -> list[str]:
+    """Whose target a slice asks for; whoever sees only their own asks for no colleague's."""
+    chosen = getattr(slice_, kind)
+    own = kind == "owner" and not asking.may("opportunity.see_all")
+    return [about for about in labels if (not chosen or about in chosen) and (not own or about == str(asking.id))]
 
 
 def _others(slice_: Slice, kind: str) -> list[str]:
@@ -186,9 +198,10 @@ def _rows(conn: Connection, asking: Person, kind: str, period: Period) -> list[T
     return rows
 
 
-def _kept(conn: Connection, asking: Person, kind: str, period: Period) -> _Kept:
-    """The targets set inside a period, those that the person may see."""
-    inside = (target.c.first_on >= period.first, target.c.after_on <= period.after)
+def _kept(conn: Connection, asking: Person, kind: str, *spans: Period) -> _Kept:
+    """The targets set from the first day of the periods to the last, those that the person may see."""
+    first, after = min(s.first for s in spans if s.first), max(s.after for s in spans if s.after)
+    inside = (target.c.first_on >= first, target.c.after_on <= after)
     found = conn.execute(select(target).where(target.c.kind == kind, *inside, targets_visible_to(asking)))
     return {(row.about, row.first_on, row.after_on): row for row in found}
 

@@ -7,6 +7,7 @@ from crm_core.slices import Slice
 from pages import _server
 from pages._ageing import ageing
 from pages._breakdown import breakdown
+from pages._charts import trend
 from pages._filters import filter_bar, notices
 from pages._foreseen import foreseen
 from pages._overview import overview
@@ -53,11 +54,11 @@ def figure_tile(column, figure: headline.Figure, words: str) -> None:
             plain(value),
             delta,
             delta_color="inverse" if figure.name in ("days", "overdue") else "normal",
-            chart_data=[float(v) for v in figure.trend if v is not None] or None,
             help=plain(
                 f"{figure.meaning} {words} Change: {figure.since or 'not known'}. Trend: the last twelve months."
             ),
         )
+        st.html(trend(figure.trend))
         if figure.part is not None:
             link(counted(figure.count), "opportunities", query(figure.part, figure.measure))
 

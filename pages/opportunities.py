@@ -12,8 +12,8 @@ from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params
 from pages._views import view_bar
 
 VIEW = ("sort", "page", "sum")
-WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.2, 1.1)
-HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status", "Created")
+WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.4)
+HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status, created")
 
 visitor = enter("opportunities")
 slice_ = Slice.from_params(params())
@@ -44,9 +44,8 @@ def row(item) -> None:
         cells[4].text(f"{PRODUCTS[item.product]}\n{item.business_unit}")
         won = f"\nwon {visitor.exact(item.won_value)}" if item.won_value is not None else ""
         won = f"\nchange {visitor.exact(item.change)}" if item.change is not None else won
-        cells[5].container(key=f"num-{item.id}").text(visitor.exact(item.value) + won)
-        cells[6].markdown(status(item.status))
-        cells[7].text(periods.day(periods.in_india(item.created_at).date()))
+        cells[5].text(visitor.exact(item.value) + won)
+        cells[6].markdown(f"{status(item.status)}  \n{periods.day(periods.in_india(item.created_at).date())}")
 
 
 def reassign_form() -> None:
@@ -104,8 +103,9 @@ if not listing.count:
 with st.container(key="head-list"):
     for cell, heading in zip(st.columns(WIDTHS, gap="small"), HEADINGS, strict=True):
         cell.caption(heading)
-for item in listing.rows.itertuples(index=False):
-    row(item)
+with st.container(key="list"):
+    for item in listing.rows.itertuples(index=False):
+        row(item)
 pager(listing.page, listing.pages, slice_.to_params() | keep)
 with st.container(horizontal=True):
     if visitor.person.may("export"):

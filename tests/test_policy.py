@@ -37,7 +37,7 @@ from crm_core import (
 )
 from crm_core.access import DENIALS, Actor
 from crm_core.errors import Invalid, NotAllowed, NotFound
-from crm_core.periods import today
+from crm_core.periods import Period, today
 from crm_core.slices import AuditSlice, DenialSlice, LeadSlice, Slice
 from tests.conftest import Office
 from tests.test_house import table
@@ -194,6 +194,13 @@ POLICY = {
     ),
     "pipeline.series": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.series(conn, actor, [Slice(customer=it.customer)])[0].count
+    ),
+    "pipeline.flows": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(
+            s.count for s in pipeline.flows(conn, actor, Slice(customer=it.customer), [Period(None, None)])[0].values()
+        ),
     ),
     "pipeline.on_days": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.on_days(conn, actor, Slice(customer=it.customer), [today()])[0][0]
@@ -359,7 +366,7 @@ POLICY = {
         "",
         lambda conn, actor, it: any(targets.achieved(conn, actor, "owner", Slice(owner=it.owner))["count"]),
     ),
-    "targets.headline": Rule("all xxxxx", "", every(targets.headline, Slice(), YEAR)),
+    "targets.headline": Rule("all xxxxx", "", every(targets.headline, Slice(), [YEAR])),
     "stage_limits.listing": Rule("all ..xx.", "targets.change", every(stage_limits.listing)),
     "stage_limits.set_limits": Rule("all ..xx.", "targets.change", every(stage_limits.set_limits, {"open": "45"})),
     "trail.listing": Rule("all ..xx.", "audit.read", every(trail.listing, AuditSlice())),

@@ -231,6 +231,21 @@ def series(company: Company, name: str) -> tuple[Any, Any]:
     return [*((r.count, r.value, r.won_value) for r in listed), (0, 0, 0)], got
 
 
+def flows(company: Company, name: str) -> tuple[Any, Any]:
+    """What a period closed, by outcome, is what the list of that part counts and sums."""
+    wanted, got = [], []
+    for slice_, code in itertools.product(company.slices(), (YEAR, "2026-05")):
+        found = company.ask(pipeline.flows, name, slice_, [periods.parse(code), None])
+        for status, sums in found[0].items():
+            part = headline.closed(slice_, code, status)
+            listed = company.ask(pipeline.listing, name, part) if part else None
+            wanted.append((listed.count, listed.value, listed.won_value) if listed else (0, 0, 0))
+            got.append((sums.count, sums.value, sums.won_value))
+        wanted.append({(0, 0, 0, 0)})
+        got.append({(s.count, s.value, s.won_value, s.days) for s in found[1].values()})
+    return wanted, got
+
+
 def on_days(company: Company, name: str) -> tuple[Any, Any]:
     slices = [s for s in company.slices() if not s.closed]
     listed = [company.ask(pipeline.listing, name, s) for s in slices]
@@ -569,9 +584,9 @@ def headlines(company: Company, name: str) -> tuple[Any, Any]:
     """The company's target, or one's own."""
     mine = Slice(owner=company.office.people[name].user_id)
     if name in SEES_ALL:
-        return company.ask(targets.headline, "meena", Slice(), YEAR), company.ask(targets.headline, name, Slice(), YEAR)
-    wanted = company.ask(targets.headline, "meena", mine, YEAR)[0]
-    return [wanted] * 2, [company.ask(targets.headline, name, slice_, YEAR)[0] for slice_ in (mine, Slice())]
+        return tuple(company.ask(targets.headline, who, Slice(), [YEAR, ""]) for who in ("meena", name))
+    wanted = company.ask(targets.headline, "meena", mine, [YEAR])[0][0]
+    return [wanted] * 2, [company.ask(targets.headline, name, slice_, [YEAR])[0][0] for slice_ in (mine, Slice())]
 
 
 READS: dict[str, Oracle] = {
@@ -585,6 +600,7 @@ READS: dict[str, Oracle] = {
     "pipeline.totals": totals,
     "pipeline.ids": ids,
     "pipeline.series": series,
+    "pipeline.flows": flows,
     "pipeline.on_days": on_days,
     "pipeline.breakdown": breakdown,
     "pipeline.movement": movement,

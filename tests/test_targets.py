@@ -160,9 +160,9 @@ def test_a_sales_engineer_reads_their_own_target_and_no_other(office: Office) ->
     assert {"Asha": (2 * LAKH, LAKH, 1, Decimal(50), "")} == reached(office, "owner", YEAR, "asha")
     assert [None, None] == [row[0] for row in reached(office, "region", YEAR, "asha").values()]
     assert {} == reached(office, "owner", YEAR, "arun")
-    assert (2 * LAKH, "Your own target.") == office.ask(targets.headline, office.asha, Slice(), YEAR)
-    assert None is office.ask(targets.headline, office.asha, Slice(owner=office.ravi.user_id), YEAR)[0]
-    assert None is office.ask(targets.headline, office.arun, Slice(), YEAR)[0]
+    assert (2 * LAKH, "Your own target.") == office.ask(targets.headline, office.asha, Slice(), [YEAR])[0]
+    assert None is office.ask(targets.headline, office.asha, Slice(owner=office.ravi.user_id), [YEAR])[0][0]
+    assert None is office.ask(targets.headline, office.arun, Slice(), [YEAR])[0][0]
     if office.name == "postgresql":
         assert [("owner", str(office.asha.user_id))] == [
             tuple(row) for row in office.app_sql("SELECT kind, about FROM target", by="asha")
@@ -174,7 +174,7 @@ def test_the_companys_target_is_that_of_its_regions_or_of_the_engineers_named(of
     put(office, "owner", YEAR, {str(office.asha.user_id): "2 lakh"})
 
     def headline(code: str, **filters: Any) -> tuple[Any, str]:
-        return tuple(office.ask(targets.headline, office.devi, Slice(**filters), code))
+        return tuple(office.ask(targets.headline, office.devi, Slice(**filters), [code])[0])
 
     assert (10 * LAKH, "Sum of the targets set: 2 of 2 regions have one.") == headline("2026-05")
     assert 10 * LAKH == headline("2026-05", asof="2026-05-20")[0]
