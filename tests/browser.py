@@ -179,6 +179,29 @@ def visit(page: Page, address: str, path: str, person: int | None = None) -> Non
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=WAIT)
 
 
+#: pushes an address as Streamlit does, and is kept when the run that it asks for has ended; one that is
+#: drawn at a stroke is never seen to begin
+_TURN = """path => new Promise(done => {
+    const app = document.querySelector('[data-testid=stApp]');
+    let begun = false;
+    const look = () => {
+        const idle = app.dataset.testScriptState === 'notRunning';
+        if (begun && idle) { seen.disconnect(); done(); }
+        begun = begun || !idle;
+    };
+    const seen = new MutationObserver(look);
+    seen.observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
+    setTimeout(() => { begun = true; look(); }, 1000);
+    history.pushState({}, '', path);
+    dispatchEvent(new PopStateEvent('popstate'));
+})"""
+
+
+def turn(page: Page, path: str) -> None:
+    """This function will go to another page of the app in an open tab, as Back and Forward do: nothing is loaded anew."""
+    page.evaluate(_TURN, path)
+
+
 def sits(page: Page, office: Any, name: str, path: str) -> None:
     """This function will let a person of an office open a page of its app."""
     visit(page, office.address, path, office.people[name].user_id)

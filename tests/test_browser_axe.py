@@ -12,7 +12,7 @@ from crm_core.access import Actor
 from crm_core.database import Database
 from crm_core.slices import LeadSlice, Slice
 from pages._site import HIDDEN, LISTED
-from tests.browser import idle, person, visit
+from tests.browser import idle, person, turn, visit
 
 SERIOUS = {"serious", "critical"}
 #: width and schemes, so that the one changes as seldom as the others
@@ -72,8 +72,9 @@ def test_everybody_can_read_and_work_every_page(company: tuple[str, Database], p
         page.get_by_role("heading", level=1).wait_for()
         found += findings(page, f"signed out, {path}")
     for role, paths in {"manager": addresses(database, Actor(person(database, "manager"))), **ALSO}.items():
+        visit(page, address, "/opportunities", person(database, role))
         for path in paths:
-            visit(page, address, path, person(database, role))
+            turn(page, path)
             found += findings(page, f"{role}, {path}")
     page.get_by_role("button", name="More").click()
     idle(page)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from crm_core import money, opportunities, periods, pipeline
 from crm_core.database import Database
 from crm_core.slices import Slice
-from tests.browser import choose, counts, heading, idle, in_url, lists, press, sits
+from tests.browser import choose, counts, heading, idle, in_url, lists, press, sits, turn
 from tests.conftest import Office
 
 
@@ -46,7 +46,7 @@ def test_every_figure_of_the_headline_opens_as_many_as_it_counts(office: Office,
     found = links(page, ".st-key-figures") + links(page, ".st-key-stages")
     assert len(found) >= 11
     for text, href in dict.fromkeys(found):
-        page.goto(f"{office.address}/{href}")
+        turn(page, f"/{href}")
         says(page, f"{text} ·")
 
 
@@ -81,7 +81,7 @@ def test_every_step_of_the_bridge_opens_what_moved_by_as_much(office: Office, pa
     found = links(page, '[data-testid="stExpander"]:has-text("The steps as links")')
     assert len(found) == len(steps) + 2
     for (count, change), (_text, href) in zip(steps.values(), found[1:-1], strict=True):
-        page.goto(f"{office.address}/{href}")
+        turn(page, f"/{href}")
         says(page, f"{counts(count)} · changed the open pipeline by {money.exact(change)}")
 
 
@@ -98,7 +98,7 @@ def test_every_number_of_a_breakdown_is_that_of_the_list_it_opens(office: Office
     found = [(text, href) for text, href in links(page, '[class*="st-key-row-by-"]') if re.match(r"[\d₹]", text)]
     assert len(found) > 3
     for text, href in found[:8]:
-        page.goto(f"{office.address}/{href}")
+        turn(page, f"/{href}")
         idle(page, 100)
         if count := re.match(r"([\d,]+)(?: ·|$)", text):
             says(page, f"{counts(int(count[1].replace(',', '')))} ·")

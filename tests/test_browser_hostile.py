@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from crm_core import customers, leads, offers, opportunities, preferences, settings, users, views
 from crm_core.access import GRANTS
 from crm_core.database import open_database
-from tests.browser import idle, serving, sits
+from tests.browser import idle, serving, sits, turn
 from tests.conftest import Office, furnish
 
 #: an image, a link, HTML, colour, a formula, code, a heading and letters from right to left
@@ -131,8 +131,9 @@ def test_hostile_text_is_shown_as_stored_and_asks_nobody_anything(office: Office
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     seen: dict[str, int] = {}
+    sits(page, office, name, "/opportunities")
     for path in paths(office):
-        sits(page, office, name, path)
+        turn(page, path)
         seen[path] = inspect(office, page, path)
         if name == "meena":
             opened(office, page, path, seen)
@@ -158,6 +159,7 @@ def opened(office: Office, page: Page, path: str, seen: dict[str, int]) -> None:
             idle(page, 150)
             inspect(office, page, path)
             page.keyboard.press("Escape")
+    idle(page)  # the last of them closes slowly
     for box in page.get_by_role("combobox").all()[:6]:
         if box.is_visible() and box.is_enabled():
             box.click()
