@@ -52,7 +52,8 @@ STYLE = """<style>
 [class*="st-key-log-"] [data-testid="stMarkdownContainer"] {margin-bottom: 0}
 [class*="st-key-log-"] [data-testid="stVerticalBlock"] {gap: .15rem}
 [class*="st-key-log-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
-[class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) {text-align: right; font-variant-numeric: tabular-nums}
+[class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) [data-testid="stText"] {text-align: right; font-variant-numeric: tabular-nums}
+.st-key-list [data-testid="stMarkdownContainer"] {margin-bottom: 0}
 [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
 [data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
 [class*="st-key-row-"] [data-testid="stText"], [class*="st-key-row-"] p {font-size: .875rem; line-height: 1.4}
@@ -74,7 +75,7 @@ STYLE = """<style>
  [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:hover,
  [data-testid="stMultiSelectTagsContainer"] [data-tag] * {color: #12181f}}
 @media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none}
- [class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) {text-align: left}
+ [class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) [data-testid="stText"] {text-align: left}
  [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
  [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"],

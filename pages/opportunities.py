@@ -44,7 +44,7 @@ def row(item) -> None:
         cells[4].text(f"{PRODUCTS[item.product]}\n{item.business_unit}")
         won = f"\nwon {visitor.exact(item.won_value)}" if item.won_value is not None else ""
         won = f"\nchange {visitor.exact(item.change)}" if item.change is not None else won
-        cells[5].text(visitor.exact(item.value) + won)
+        cells[5].text(visitor.exact(item.value) + won, width="stretch")
         cells[6].markdown(f"{status(item.status)}  \n{periods.day(periods.in_india(item.created_at).date())}")
 
 
