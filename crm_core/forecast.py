@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, case, func, literal, select, union_all
+from sqlalchemy import Connection, and_, case, func, literal, select, union_all
 
 from crm_core import clock, courses, lifecycle, periods, pipeline
 from crm_core.access import Actor, person
@@ -28,6 +28,8 @@ WEIGHT = 20
 LEVELS = ("all", "stage", "age", "band")
 SEED, DRAWS = 20_260_401, 2_000
 _BLOCK = 500
+#: How many spans before tell what deals still to come bring.
+FEWEST_SPANS, MOST_SPANS = 3, 12
 _QUANTILES = (0.1, 0.5, 0.9)
 
 Cell = tuple[str, ...]  # stage, band of ages, band of values
@@ -56,13 +58,16 @@ class Rate:
 class Likely:
     """What a period will likely have won in the end; amounts in Decimal rupees.
 
-    `won` is won already, `further` expected of the `deals` that are open; p10, p50 and p90 are of
-    the whole: one in ten times it ends below p10, one in ten times above p90.
+    `won` is won already, `further` expected of the `deals` that are open, `coming` of deals still to
+    come, as in the `spans` before (0: too few, and none is expected); p10, p50 and p90 are of the
+    whole: one in ten times it ends below p10, one in ten times above p90.
     """
 
     won: Decimal
     further: Decimal
     deals: int
+    coming: Decimal
+    spans: int
     p10: Decimal
     p50: Decimal
     p90: Decimal
@@ -96,7 +101,8 @@ def weighted_on(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[da
 def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Likely:
     """This function will tell what a slice will likely have won in a period (its code; none: ever), as of its day.
 
-    Counted are what is won already and the deals open on that day, not those still to come.
+    Counted are what is won already, the deals open on that day, and deals still to come: what such deals
+    brought in each span of as many days before.
     """
     period = periods.parse(code) or periods.Period(None, None)
     day = slice_.day() or clock.today(conn)
@@ -107,22 +113,27 @@ def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Lik
     after = max(0, (period.first - day).days - 1) if period.first and period.last else 0
     values, cells = _deals(conn, actor, part)
     if (within is not None and within <= 0) or (code and periods.parse(code) is None):
-        return Likely(won, Decimal(0), len(values), won, won, won)
+        return Likely(won, Decimal(0), len(values), Decimal(0), 0, won, won, won)
     known = _rates(conn, [day], after, within)[day]
     further = _rupees(sum((v * known[cell].rate for v, cell in zip(values, cells, strict=True)), Decimal(0)))
-    return Likely(won, further, len(values), *(won + more for more in _range(values, cells, known)))
+    spans = _spans_before(conn, actor, part, day, after, within) if within else []
+    coming = _rupees(sum(spans, Decimal(0)) / len(spans)) if spans else Decimal(0)
+    drawn = _range(values, cells, known, spans)
+    return Likely(won, further, len(values), coming, len(spans), *(won + more for more in drawn))
 
 
 def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int = 6) -> pd.DataFrame:
     """This function will tell how the forecast did in the periods before: as of the same point in each.
 
     Frame, the latest last: period (code), asof (day), deals (open then), p10, p50, p90 and actual
-    (won in the period, as of its last day); amounts in Decimal rupees.
+    (won in the period, as of its last day); amounts in Decimal rupees. Back to the
+    slice's first opportunity.
     """
     columns = ["period", "asof", "deals", "p10", "p50", "p90", "actual"]
     person(conn, actor)
     period, today = periods.parse(code), slice_.day() or clock.today(conn)
     into = today - period.first if period and period.first else timedelta(0)
+    first = _first_day(conn, actor, slice_)
     rows: list[tuple[Any, ...]] = []
     for _ in range(back):
         period = periods.comparable(period, period.after or today) if period else None
@@ -131,6 +142,8 @@ def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int
         if period.last > today:
             continue
         day, span = min(period.first + into, period.last), period.code()
+        if first is None or day < first:
+            break
         told = likely(conn, actor, slice_.but(asof=str(day)), span)
         ended = slice_.but(asof=str(period.last), closed=span).narrowed(status=lifecycle.WON)
         actual = pipeline.totals(conn, actor, ended)["won_value"].iloc[0] if ended else Decimal(0)
@@ -205,25 +218,57 @@ def _deals(conn: Connection, actor: Actor, part: Slice) -> tuple[list[Decimal], 
     return [row[0] for row in rows], [tuple(row[1:]) for row in rows]
 
 
+def _first_day(conn: Connection, actor: Actor, part: Slice) -> date | None:
+    """The day of a slice's first opportunity, or None."""
+    first = conn.scalar(select(func.min(part.facts.c.created_at)).where(*pipeline.within(conn, actor, part)))
+    return periods.in_india(first).date() if first else None
+
+
+def _spans_before(conn: Connection, actor: Actor, part: Slice, day: date, after: int, within: int) -> list[Decimal]:
+    """What deals that came within so many days won of them after `after` days, in each span before the day.
+
+    One after another back to the first opportunity; none where they are too few to tell anything.
+    """
+    held, first = part.narrowed(status=lifecycle.WON), _first_day(conn, actor, part)
+    count = min(MOST_SPANS, (day - first).days // within) if first else 0
+    if held is None or count < FEWEST_SPANS:
+        return []
+    facts, instant = held.facts, held.facts.c.closed_at.type
+    spans = []
+    for number in range(count):
+        begun = periods.days_before(day, (number + 1) * within)
+        ends = (begun, begun + timedelta(days=after), begun + timedelta(days=within))
+        marks = zip(("start", "opens", "end"), (periods.midnight(periods.next_day(end)) for end in ends), strict=True)
+        spans.append(select(literal(number).label("number"), *(literal(at, instant).label(name) for name, at in marks)))
+    asked = union_all(*spans).subquery("asked")
+    inside = and_(
+        facts.c.created_at >= asked.c.start, facts.c.closed_at >= asked.c.opens, facts.c.closed_at < asked.c.end
+    )
+    total = func.sum(facts.c.won_value, type_=facts.c.won_value.type)
+    query = select(asked.c.number, total).join(facts, inside).where(*pipeline.within(conn, actor, held))
+    found = {row[0]: Decimal(row[1]) for row in conn.execute(query.group_by(asked.c.number))}
+    return [found.get(number, Decimal(0)) for number in range(count)]
+
+
 def _cell(held: Slice) -> tuple[Any, ...]:
     facts = held.facts
     return facts.c.status, group("age", held).label("age"), courses.value_band(facts.c.value).label("band")
 
 
-def _range(values: list[Decimal], cells: list[Cell], known: dict[Cell, Rate]) -> list[Decimal]:
-    """Draw the rate of each cell from what is known of it, then each deal by its rate, many times over."""
-    if not values:
-        return [Decimal(0)] * len(_QUANTILES)
+def _range(values: list[Decimal], cells: list[Cell], known: dict[Cell, Rate], spans: list[Decimal]) -> list[Decimal]:
+    """Draw the rate of each cell from what is known of it, then each deal by its rate, then a span, many times over."""
     chance = np.random.default_rng(SEED)
     weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in known.values()]
     drawn = chance.beta([float(a) for a, _ in weights], [float(b) for _, b in weights], size=(DRAWS, len(weights)))
     place = {cell: number for number, cell in enumerate(known)}
-    index = np.array([place[cell] for cell in cells])
+    index = np.array([place[cell] for cell in cells], dtype=np.intp)
     paise, totals = np.array([int(value * 100) for value in values], dtype=np.float64), np.zeros(DRAWS)
     for start in range(0, len(values), _BLOCK):
         block = slice(start, start + _BLOCK)
         happened = chance.random((DRAWS, len(index[block]))) < drawn[:, index[block]]
         totals += happened.astype(np.float64) @ paise[block]
+    if spans:
+        totals += chance.choice(np.array([int(value * 100) for value in spans], dtype=np.float64), DRAWS)
     return [Decimal(int(q)) / 100 for q in np.quantile(totals, _QUANTILES, method="inverted_cdf")]
 
 

@@ -24,13 +24,16 @@ def foreseen(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]
         f"{plain(periods.label(code))} will likely end between **{plain(visitor.compact(told.p10))}** and "
         f"**{plain(visitor.compact(told.p90))}**, most likely near **{plain(visitor.compact(told.p50))}**: "
         f"{plain(visitor.compact(told.won))} is won already, {plain(visitor.compact(told.further))} is expected from "
-        f"{counted(told.deals)} open now."
+        f"{counted(told.deals)} open now, {plain(visitor.compact(told.coming))} from deals still to come."
     )
     part = slice_.narrowed(status=lifecycle.PIPELINE)
     link(f"The {counted(told.deals)} it is made of", "opportunities", query(part))
+    if not told.spans:
+        st.caption("Of deals still to come none is expected: there are fewer than three spans before to learn from.")
     st.caption(
         "In eight of ten cases the outcome lies in the range. The rates are learnt from the company's own closed deals, "
-        "by stage, days in it and value; nobody types a percentage in."
+        "by stage, days in it and value, and of deals still to come from what such deals brought in as many days before; "
+        "nobody types a percentage in."
     )
     st.subheader("How it did before")
     past = visitor.ask(forecast.backtest, slice_, code)

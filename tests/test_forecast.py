@@ -286,6 +286,7 @@ def test_the_backtest_tells_how_often_the_range_held(office: Office) -> None:
 
 def test_the_period_before_is_as_long(office: Office) -> None:
     """A quarter before a quarter, a financial year before one, as many days before some days; none before all time."""
+    course(office, ("2024-04-01", "create"))
     codes = {
         "2026-q1": "fy2025-26-q3",
         "fy2025-26": "fy2024-25",
@@ -296,6 +297,26 @@ def test_the_period_before_is_as_long(office: Office) -> None:
         assert [before] == list(told["period"]), code
     for code in ("", "2026-01-05..", "soon"):
         assert office.ask(forecast.backtest, office.kavya, Slice(), code).empty
+    years = office.ask(forecast.backtest, office.kavya, Slice(asof="2026-01-10"), "fy2025-26")
+    assert ["fy2024-25"] == list(years["period"]), "nothing is foreseen before the first opportunity"
+
+
+def test_deals_still_to_come_bring_what_they_brought_before(office: Office) -> None:
+    """Of four spans of ten days, two won a deal that came in them; another came in one span and was won in the next."""
+    for begun, ended in (("2026-01-20", "2026-02-01"), ("2026-02-01", "2026-02-05"), ("2026-02-10", "2026-02-20")):
+        course(office, (begun, "create"), (begun, "make_offer"), (ended, "win"))
+    course(office, ("2026-02-20", "create"), ("2026-02-20", "make_offer"), ("2026-02-25", "win"))
+    won = office.ask(pipeline.totals, office.kavya, Slice(status="won"))["won_value"][0] / 4
+
+    def told(code: str, day: str = "2026-03-01", **more: Any) -> forecast.Likely:
+        return office.ask(forecast.likely, office.kavya, Slice(asof=day, **more), code)
+
+    march = told("2026-03-02..2026-03-11")
+    assert (march.coming, march.spans, march.further, march.p10, march.p90) == (won / 2, 4, 0, 0, won)
+    assert (won / 2, 0) == (told("2026-03-06..2026-03-11").coming, told("2026-03-08..2026-03-11").coming)
+    assert 0 == told("2026-03-02..2026-03-11", region="mars").spans
+    assert 0 == told("2026-03-02..2026-03-21").spans, "two spans are too few"
+    assert 0 == told("2026-03-02..2026-03-11", status="open").coming
 
 
 def test_a_period_that_is_yet_to_come_counts_no_win_before_it(office: Office) -> None:
