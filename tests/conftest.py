@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from sqlalchemy import URL, make_url
 
-from crm_core import access, customers, leads, offers, opportunities, roles, settings, users
+from crm_core import access, customers, leads, offers, opportunities, preferences, roles, settings, users
 from crm_core.access import Actor
 from crm_core.database import Database, open_database
 
@@ -163,6 +163,21 @@ def furnish(database: Database) -> None:
         for name, role in PEOPLE:
             given = {"name": name.title(), "email": f"{name}@example.in", "role": role}
             users.add(conn, meena, given | {"business_unit": "water" if role == "sales_engineer" else None})
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """The company as a trial on SQLite, for an app of its own at `url`."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('trial') / 'trial.sqlite3'}"
+    database = open_database(url)
+    furnish(database)
+    with database.write() as conn:
+        preferences.store(conn, "trial", "yes")
+        preferences.store(conn, "currency", "INR")
+    made = Office(database)
+    made.url = url
+    yield made
+    database.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -9,33 +9,24 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm_core import opportunities, periods, preferences, views
-from crm_core.database import open_database
+from crm_core import opportunities, periods, views
 from tests.browser import choose, counted, heading, idle, press, serving, sits, type_into
-from tests.conftest import Office, furnish
+from tests.conftest import Office
 
 STATUSES = ("open", "offer_made", "won", "lost", "rejected")
 MANY = 14
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, server_log: Path) -> Iterator[Office]:
+def office(trial: Office, server_log: Path) -> Iterator[Office]:
     """A trial company with opportunities in every status, more open ones than a column shows."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('board') / 'trial.sqlite3'}"
-    database = open_database(url)
-    furnish(database)
-    with database.write() as conn:
-        preferences.store(conn, "trial", "yes")
-        preferences.store(conn, "currency", "INR")
-    made = Office(database)
-    home = made.customer("Amman Mills")
+    home = trial.customer("Amman Mills")
     for status in STATUSES:
-        made.at(status, customer_id=home, value="3,00,000")
+        trial.at(status, customer_id=home, value="3,00,000")
     for number in range(MANY):
-        made.opportunity(customer_id=home, value=str(1_00_000 + number), business_unit="process")
-    with serving(url, server_log) as made.address:
-        yield made
-    database.dispose()
+        trial.opportunity(customer_id=home, value=str(1_00_000 + number), business_unit="process")
+    with serving(trial.url, server_log) as trial.address:
+        yield trial
 
 
 def status_of(office: Office, made: int) -> str:

@@ -10,11 +10,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 from playwright.sync_api import Page
 
-from crm_core import customers, leads, offers, opportunities, preferences, settings, users, views
+from crm_core import customers, leads, offers, opportunities, settings, users, views
 from crm_core.access import GRANTS
-from crm_core.database import open_database
 from tests.browser import idle, serving, sits, turn
-from tests.conftest import Office, furnish
+from tests.conftest import Office
 
 #: an image, a link, HTML, colour, a formula, code, a heading and letters from right to left
 SHOWN = "# ![i](//e.test) [אב](//e.test) <b>b</b> :red[r] $x$ `c`"
@@ -29,19 +28,11 @@ PLACES = ("state", "city")
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, server_log: Path) -> Iterator[Office]:
+def office(trial: Office, server_log: Path) -> Iterator[Office]:
     """A trial company in which every text is hostile, with the app in front of it at `office.address`."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('hostile') / 'trial.sqlite3'}"
-    database = open_database(url)
-    furnish(database)
-    with database.write() as conn:
-        preferences.store(conn, "trial", "yes")
-        preferences.store(conn, "currency", "INR")
-    made = Office(database)
-    poison(made)
-    with serving(url, server_log) as made.address:
-        yield made
-    database.dispose()
+    poison(trial)
+    with serving(trial.url, server_log) as trial.address:
+        yield trial
 
 
 def poison(office: Office) -> None:

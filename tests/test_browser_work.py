@@ -11,28 +11,19 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm_core import leads, offers, opportunities, pipeline, preferences
-from crm_core.database import open_database
+from crm_core import leads, offers, opportunities, pipeline
 from crm_core.slices import LeadSlice, Slice
 from tests.browser import choose, heading, picked, press, serving, sits, type_into
-from tests.conftest import Office, furnish
+from tests.conftest import Office
 
 HOSTILE = "# ![x](http://evil.test/x.png) <img src=x onerror=1> :red[x] $x$ [y](//evil.test) www.evil.test x@evil.test **b** `c`"
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, server_log: Path) -> Iterator[Office]:
+def office(trial: Office, server_log: Path) -> Iterator[Office]:
     """The company of the other tests, as a trial, with the app in front of it at `office.address`."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('work') / 'trial.sqlite3'}"
-    database = open_database(url)
-    furnish(database)
-    with database.write() as conn:
-        preferences.store(conn, "trial", "yes")
-        preferences.store(conn, "currency", "INR")
-    made = Office(database)
-    with serving(url, server_log) as made.address:
-        yield made
-    database.dispose()
+    with serving(trial.url, server_log) as trial.address:
+        yield trial
 
 
 def beside(page: Page, label: str, sentence: str) -> None:
