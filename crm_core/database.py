@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, denials, logs, preferences, rules, standings, walls
+from crm_core import clock, denials, logs, preferences, rules, standings, tallies, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 
@@ -177,6 +177,7 @@ def _prepare(database: Database) -> None:
             preferences.store(conn, "rules", rules.fingerprint())
         if migrated:
             standings.rebuild(conn)
+            tallies.rebuild(conn)
 
 
 def _migrate(conn: Connection, script: ScriptDirectory, present: tuple[str, ...]) -> None:
