@@ -6,14 +6,14 @@ A standing is counted from its beginning to its end. The database counts those o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Select,
-    Subquery,
     Text,
     and_,
     case,
@@ -41,15 +41,17 @@ LEADS: dict[str, Callable[[FromClause], ColumnElement[str]]] = {
 BESIDE = ("status", "business_unit", "product")
 MEASURES = ("count", "value", "won_value")
 KEYS = tuple(column.key for column in tally.primary_key)
-#: By what the number of a day (20261124) is divided to give that of now (0), of its month, of itself.
-NOW, MONTH, DAY = 10**8, 100, 1
-#: The cells that are kept: what leads, whose (1: the owner's, 0: the company's), and of when.
-KEPT = (*((lead, 0, when) for lead in LEADS for when in (NOW, MONTH, DAY)), ("created", 1, NOW), ("region", 1, NOW))
+#: By what the number of a day (20261124) is divided to give that of its month, of itself, and of now, which is 0.
+MONTH, DAY, NOW = 100, 1, 10**8
+Kind = tuple[str, int, int]
+#: The kinds of cells that are kept: what leads, whose (0: the company's, 1: each owner's own), and of when.
+OF_OWNERS: tuple[Kind, ...] = (("created", 1, NOW), ("region", 1, NOW))
+KEPT: tuple[Kind, ...] = (*((lead, 0, when) for lead in LEADS for when in (NOW, MONTH, DAY)), *OF_OWNERS)
 
 
-def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> Subquery:
+def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> CompoundSelect[Any]:
     """This function will tell the standings that began as counted once more, and those that ended as once less."""
-    return union_all(_change(1, standing.c.from_at, begun), _change(-1, standing.c.to_at, ended)).subquery("change")
+    return union_all(_change(1, standing.c.from_at, begun), _change(-1, standing.c.to_at, ended))
 
 
 def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> Select[Any]:
@@ -65,19 +67,18 @@ def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> S
     ).where(which)
 
 
-def counted(change: FromClause, kept: Iterable[tuple[str, int, int]] = KEPT) -> Select[Any]:
+def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
     """This function will sum changes by each cell of these kinds that they change: a row as in `tally`."""
     kinds = [
         select(literal(lead).label("lead"), literal(whose).label("whose"), literal(when).label("part"))
         for lead, whose, when in kept
     ]
     kind = union_all(*kinds).subquery("kind")
-    leads = dict.fromkeys(lead for lead, _whose, _when in kept)
     keys = {
         "lead": kind.c.lead,
         "owner_id": change.c.owner_id * kind.c.whose,
         "at": change.c.day // kind.c.part,
-        "key": case(*((kind.c.lead == lead, change.c[lead]) for lead in leads)),
+        "key": case(*((kind.c.lead == lead, change.c[lead]) for lead in LEADS)),
         **{name: change.c[name] for name in BESIDE},
     }
     query = select(*(keys[name].label(name) for name in KEYS), *summed(change))
@@ -96,11 +97,10 @@ def unequal(source: FromClause) -> ColumnElement[bool]:
 
 def _keep(dialect: Any) -> str:
     mine = standing.c.id == raw("NEW.id")
-    change = changes(
-        and_(mine, standing.c.version == raw("NEW.version")), and_(mine, standing.c.version == raw("NEW.version - 1"))
-    )
+    begun, ended = (and_(mine, standing.c.version == raw(f"NEW.version{before}")) for before in ("", " - 1"))
     # In one order, so that no two writers wait for each other's cells.
-    adding = dialect.insert(tally).from_select([*KEYS, *MEASURES], counted(change).order_by(*map(raw, KEYS)))
+    counts = counted(changes(begun, ended).subquery("change"), KEPT).order_by(*map(raw, KEYS))
+    adding = dialect.insert(tally).from_select([*KEYS, *MEASURES], counts)
     more = {tally.c[name]: tally.c[name] + adding.excluded[name] for name in MEASURES}
     adding = adding.on_conflict_do_update(index_elements=tally.primary_key.columns, set_=more)
     return str(adding.compile(dialect=dialect.dialect(), compile_kwargs={"literal_binds": True}))

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from crm_core import cells, sql
 from crm_core.access import Person, others_visible_to
-from crm_core.cells import BESIDE, DAY, KEPT, KEYS, LEADS, MEASURES, MONTH, NOW
+from crm_core.cells import BESIDE, DAY, KEPT, KEYS, LEADS, MEASURES, MONTH, NOW, OF_OWNERS
 from crm_core.schema import STILL, opportunity, standing, tally
 from crm_core.slices import Slice
 
@@ -45,7 +45,9 @@ _OF_DAYS, _OF_MONTHS, _OF_NOW = tally.c.at > _BETWEEN, tally.c.at.between(1, _BE
 def rebuild(conn: Connection) -> int:
     """This function will write all tallies anew from the standings and return how many. The owner runs it."""
     conn.execute(delete(tally))
-    return sum(conn.execute(insert(tally).from_select([*KEYS, *MEASURES], told)).rowcount for _kept, told in _told())
+    for _kept_so, told in _told():
+        conn.execute(insert(tally).from_select([*KEYS, *MEASURES], told))
+    return conn.scalar(select(func.count()).select_from(tally)) or 0
 
 
 def verify(conn: Connection) -> str:
@@ -61,17 +63,17 @@ def verify(conn: Connection) -> str:
 
 
 def _told() -> Iterator[tuple[ColumnElement[bool], Select[Any]]]:
-    """This function will give kinds of tallies and what they must be: by the standings, or by the kind before."""
+    """This function will give sets of tallies, and what they must be: by the standings, or by the set before."""
     still, ended = standing.c.to_at == STILL, standing.c.to_at < STILL
-    for lead in LEADS:
-        change = cells.changes(or_(still, ended), ended)
-        yield and_(tally.c.lead == lead, _COMPANY, _OF_DAYS), cells.counted(change, [(lead, 0, DAY)])
+    # computed once for all that leads, which a subquery would not be
+    change = cells.changes(or_(still, ended), ended).cte("change")
+    yield and_(_COMPANY, _OF_DAYS), cells.counted(change, [kind for kind in KEPT if kind[2] == DAY])
     for part, source, made in ((MONTH, _OF_DAYS, _OF_MONTHS), (NOW, _OF_MONTHS, _OF_NOW)):
-        keys = [tally.c.at // part if name == "at" else tally.c[name] for name in KEYS]
-        larger = select(*keys, *cells.summed(tally)).where(_COMPANY, source).group_by(*keys)
+        keys = {name: tally.c[name] for name in KEYS} | {"at": tally.c.at // part}
+        larger = select(*(key.label(name) for name, key in keys.items()), *cells.summed(tally))
+        larger = larger.where(_COMPANY, source).group_by(*keys.values())
         yield and_(_COMPANY, made), larger.having(cells.unequal(tally))
-    for lead in (lead for lead, whose, _part in KEPT if whose):
-        yield and_(tally.c.lead == lead, ~_COMPANY), cells.counted(cells.changes(still, false()), [(lead, 1, NOW)])
+    yield ~_COMPANY, cells.counted(cells.changes(still, false()).cte("change"), OF_OWNERS)
 
 
 def query(asking: Person, slice_: Slice, by: Sequence[str]) -> Select[Any] | None:
@@ -92,8 +94,8 @@ def query(asking: Person, slice_: Slice, by: Sequence[str]) -> Select[Any] | Non
         if owner_id == COMPANY or day or len(leads) > 1:
             return None
     lead = min(leads, default="region")
-    kept = _kept(lead, owner_id, day)
-    facts = (kept if everything else union_all(kept, _others(asking, lead))).subquery("facts")
+    parts = [_kept(lead, owner_id, day)] + ([] if everything else [_others(asking, lead)])
+    facts = union_all(*parts).subquery("facts")
     where = [_chosen(facts.c[name], name, slice_) for name in slice_.but(asof=None).to_params()]
     count, value, won_value = (func.coalesce(total, 0, type_=total.type) for total in cells.summed(facts))
     keys = [facts.c[name] for name in by]
