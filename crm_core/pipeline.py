@@ -92,13 +92,12 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     `by` names dimensions of Slice; a range (created, closed) is grouped by its month in India.
     Frame: one column a dimension, holding the keys (text) that a URL takes; count (int), value and
     won_value (Decimal rupees). By one configured dimension, each of its active values has a row,
-    at zero too. Without `by`, one row.
+    at zero too; by several, in the order of their keys. Without `by`, one row.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
     query = _counted(person(conn, actor), slice_, names)
     rows = [[*map(str, row[: len(names)]), *row[len(names) :]] for row in conn.execute(query)]
-    if len(names) == 1:
-        rows = _in_order(conn, names[0], rows, slice_)
+    rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
     return pd.DataFrame(
         {name: pd.Series([r[i] for r in rows], dtype=object) for i, name in enumerate((*names, *MEASURES))}
     )
