@@ -219,7 +219,7 @@ def test_a_tally_that_lies_is_found(office: Office, addresses: tuple[str, str], 
     [
         "UPDATE tally SET count = 7",
         "DELETE FROM tally",
-        "INSERT INTO tally VALUES ('region', 0, 0, 'coimbatore', 'open', 'water', 'pump', 1, 1, 1)",
+        "INSERT INTO tally VALUES ('region', 0, 0, 'coimbatore', 'won', 'water', 'pump', 1, 1, 1)",
     ],
 )
 def test_only_the_database_itself_writes_tallies(office: Office, statement: str) -> None:
