@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crm_core import access, demo, roles, seals, standings, tallies, users
-from crm_core.database import Database, open_database
+from crm_core.database import Database, open_database, unhurry
 from crm_core.errors import Invalid, NotAllowed, Refusal
 
 
@@ -97,6 +97,7 @@ def _import(database: Database, options: argparse.Namespace) -> None:
 
 def _verify_standings(database: Database, options: argparse.Namespace) -> None:
     with database.read() as conn:
+        unhurry(conn)
         wrong = standings.verify(conn) or tallies.verify(conn)
     if wrong:
         raise Invalid(f"{wrong} Run “python -m crm_core rebuild”.")
@@ -105,6 +106,7 @@ def _verify_standings(database: Database, options: argparse.Namespace) -> None:
 
 def _rebuild(database: Database, options: argparse.Namespace) -> None:
     with database.write() as conn:
+        unhurry(conn)
         stood, kept = standings.rebuild(conn), tallies.rebuild(conn)
     _say(f"Wrote {stood:,} standings from the history, and {kept:,} tallies from them.")
 
