@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crm_core import access, demo, roles, seals, standings, users
-from crm_core.database import Database, open_database
+from crm_core import access, demo, roles, seals, standings, tallies, users
+from crm_core.database import Database, open_database, unhurry
 from crm_core.errors import Invalid, NotAllowed, Refusal
 
 
@@ -97,16 +97,18 @@ def _import(database: Database, options: argparse.Namespace) -> None:
 
 def _verify_standings(database: Database, options: argparse.Namespace) -> None:
     with database.read() as conn:
-        wrong = standings.verify(conn)
+        unhurry(conn)
+        wrong = standings.verify(conn) or tallies.verify(conn)
     if wrong:
         raise Invalid(f"{wrong} Run “python -m crm_core rebuild”.")
-    _say("Every standing is what the history says.")
+    _say("Every standing is what the history says, and every tally what the standings say.")
 
 
 def _rebuild(database: Database, options: argparse.Namespace) -> None:
     with database.write() as conn:
-        written = standings.rebuild(conn)
-    _say(f"Wrote {written:,} standings from the history.")
+        unhurry(conn)
+        stood, kept = standings.rebuild(conn), tallies.rebuild(conn)
+    _say(f"Wrote {stood:,} standings from the history, and {kept:,} tallies from them.")
 
 
 def _list_users(database: Database, options: argparse.Namespace) -> None:

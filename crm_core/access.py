@@ -7,6 +7,7 @@ do what”.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,7 +31,7 @@ from sqlalchemy import (
 
 from crm_core import fields, records, sql
 from crm_core.errors import NotAllowed
-from crm_core.schema import app_user, lead, offer, opportunity, saved_view, target
+from crm_core.schema import app_user, lead, offer, opportunity, saved_view, tally, target
 
 SALES = frozenset(
     {"opportunity.create", "opportunity.move", "lead.create", "lead.change", "offer.create", "view.share"}
@@ -172,8 +173,9 @@ def require(conn: Connection, actor: Actor, permission: str) -> Person:
     return asking
 
 
-#: The ways to see a record: the permission, the column that must name the person (None: any record), and why.
-WAYS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
+#: A way to see a record: the permission, the column that must name the person (None: any record), and why.
+Way = tuple[str, str | None, str]
+WAYS: dict[str, tuple[Way, ...]] = {
     "opportunity": (
         ("opportunity.see_all", None, "sees all opportunities"),
         ("opportunity.see_own", "owner_id", "is its sales engineer"),
@@ -185,19 +187,25 @@ WAYS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
 
 def visible_to(asking: Asker, record: FromClause = opportunity) -> ColumnElement[bool]:
     """This function will give the clause of the opportunities (or of an alias) a person may see. Source: seed, the list."""
-    return _seen(asking, "opportunity", record)
+    return _seen(asking, WAYS["opportunity"], record)
+
+
+def others_visible_to(asking: Asker) -> ColumnElement[bool]:
+    """This function will give the clause of the opportunities a person may see that are not their own."""
+    ways = [way for way in WAYS["opportunity"] if way[1] != "owner_id"]
+    return and_(opportunity.c.owner_id != asking.id, _seen(asking, ways, opportunity))
 
 
 def leads_visible_to(asking: Asker) -> ColumnElement[bool]:
     """This function will give the clause of the leads a person may see."""
-    return _seen(asking, "lead", lead)
+    return _seen(asking, WAYS["lead"], lead)
 
 
-def _seen(asking: Asker, kind: str, record: FromClause) -> ColumnElement[bool]:
+def _seen(asking: Asker, ways: Iterable[Way], record: FromClause) -> ColumnElement[bool]:
     return or_(
         *(
             and_(asking.can(permission), record.c[column] == asking.id) if column else asking.can(permission)
-            for permission, column, _why in WAYS[kind]
+            for permission, column, _why in ways
         )
     )
 
@@ -209,7 +217,7 @@ def explain(conn: Connection, actor: Actor, kind: str, record_id: int) -> list[t
     """
     asking = require(conn, actor, "audit.read")
     table = {"opportunity": opportunity, "lead": lead}[kind]
-    wanted = select(table).where(table.c.id == records.key(record_id, kind), _seen(asking, kind, table))
+    wanted = select(table).where(table.c.id == records.key(record_id, kind), _seen(asking, WAYS[kind], table))
     row = records.one(conn, wanted, kind)._mapping
     told = []
     for user in conn.execute(select(app_user).where(app_user.c.active).order_by(app_user.c.name, app_user.c.id)):
@@ -245,6 +253,12 @@ def offers_visible_to(asking: Asker) -> ColumnElement[bool]:
 def targets_visible_to(asking: Asker) -> ColumnElement[bool]:
     """This function will give the clause of the targets a person may see: all with all opportunities, else their own."""
     own = and_(target.c.kind == "owner", target.c.about == cast(asking.id, Text), asking.can("opportunity.see_own"))
+    return or_(asking.can("opportunity.see_all"), own)
+
+
+def tallies_visible_to(asking: Asker) -> ColumnElement[bool]:
+    """This function will give the clause of the tallies a person may see: all with all opportunities, else their own."""
+    own = and_(tally.c.owner_id == asking.id, asking.can("opportunity.see_own"))
     return or_(asking.can("opportunity.see_all"), own)
 
 

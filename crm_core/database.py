@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, denials, logs, preferences, rules, standings, walls
+from crm_core import clock, denials, logs, preferences, rules, standings, tallies, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 
@@ -161,10 +161,8 @@ def _prepare(database: Database) -> None:
         if not os.access(place, os.W_OK):
             raise Unavailable(_READ_ONLY.format(place=place))
     with database.write() as conn:
+        unhurry(conn)  # a migration, or the wait for another process's
         if postgresql:
-            # A migration, or the wait for another process's, takes the time that it takes.
-            conn.execute(text("SET LOCAL statement_timeout = 0"))
-            conn.execute(text("SET LOCAL lock_timeout = 0"))
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": walls.LOCK})
         present = MigrationContext.configure(conn).get_current_heads()
         script = ScriptDirectory.from_config(_alembic())
@@ -177,6 +175,14 @@ def _prepare(database: Database) -> None:
             preferences.store(conn, "rules", rules.fingerprint())
         if migrated:
             standings.rebuild(conn)
+            tallies.rebuild(conn)
+
+
+def unhurry(conn: Connection) -> None:
+    """This function will let the statements of a transaction take the time that they take."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SET LOCAL statement_timeout = 0"))
+        conn.execute(text("SET LOCAL lock_timeout = 0"))
 
 
 def _migrate(conn: Connection, script: ScriptDirectory, present: tuple[str, ...]) -> None:

@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Date, and_, false, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Date, Select, and_, false, func, literal, null, select, union_all
 
-from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql
+from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql, tallies
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group
@@ -92,18 +92,12 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     `by` names dimensions of Slice; a range (created, closed) is grouped by its month in India.
     Frame: one column a dimension, holding the keys (text) that a URL takes; count (int), value and
     won_value (Decimal rupees). By one configured dimension, each of its active values has a row,
-    at zero too. Without `by`, one row.
+    at zero too; by several, in the order of their keys. Without `by`, one row.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
-    facts, groups = slice_.facts, [group(name, slice_) for name in names]
-    keys = [column.label(name) for name, column in zip(names, groups, strict=True)]
-    query = select(*keys, *_sums(facts)).where(*_within(person(conn, actor), slice_))
-    if keys:
-        query = query.group_by(*keys)
-        query = query.where(*(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names))
+    query = _counted(person(conn, actor), slice_, names)
     rows = [[*map(str, row[: len(names)]), *row[len(names) :]] for row in conn.execute(query)]
-    if len(names) == 1:
-        rows = _in_order(conn, names[0], rows, slice_)
+    rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
     return pd.DataFrame(
         {name: pd.Series([r[i] for r in rows], dtype=object) for i, name in enumerate((*names, *MEASURES))}
     )
@@ -241,12 +235,13 @@ def listing(
     beyond the last is the last.
     """
     asking = person(conn, actor)
-    where = _within(asking, slice_)
-    count, value, won_value = conn.execute(select(*_sums(slice_.facts)).where(*where)).one()
+    count, value, won_value = conn.execute(_counted(asking, slice_)).one()
     pages = max(1, -(-count // per_page))
     page = max(1, min(page, pages))
     query = rows_query(conn, actor, slice_, sort).limit(per_page).offset((page - 1) * per_page)
-    return Listing(frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, where))
+    return Listing(
+        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(asking, slice_))
+    )
 
 
 def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Movement:
@@ -373,6 +368,16 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
 def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
     """This function will give the clauses of a slice in the actor's scope, on its facts, for other figures of it."""
     return _within(person(conn, actor), slice_)
+
+
+def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = ()) -> Select[Any]:
+    """What a slice comes to, by these dimensions: from the tallies if they know, else row by row."""
+    known = tallies.query(asking, slice_, names)
+    if known is not None:
+        return known
+    facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
+    where = [*_within(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
+    return select(*keys, *_sums(facts)).where(*where).group_by(*keys)
 
 
 def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:

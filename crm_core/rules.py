@@ -9,11 +9,12 @@ or role needs no migration.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert
 
-from crm_core import lifecycle, walls
+from crm_core import cells, lifecycle, walls
 from crm_core.access import DENIALS, GRANTS, OWNING_ROLES
 from crm_core.schema import FACTS, LISTS, STILL, move, role_grant, stage
 
@@ -32,11 +33,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Effect:
-    """After `event` on `table`, run `statement` in the same transaction."""
+    """After `event` on `table`, run `statement` in the same transaction; a mapping holds each database's own."""
 
     table: str
     event: str
-    statement: str
+    statement: str | Mapping[str, str]
 
 
 def _stage(flag: str, status: str = "NEW.status", entity: str = "opportunity") -> str:
@@ -344,6 +345,8 @@ EFFECTS = (
         "UPDATE standing SET to_at = (SELECT s.from_at FROM standing s WHERE s.id = NEW.id "
         "AND s.version = NEW.version) WHERE id = NEW.id AND version = OLD.version",
     ),
+    # Of the opportunity, not of the standing, so that standings written anew count nothing twice.
+    *(Effect("opportunity", event, cells.KEEP) for event in ("INSERT", "UPDATE")),
 )
 
 SENTENCES = frozenset(rule.sentence for rule in (*RULES, *ACTOR_RULES))
@@ -376,7 +379,7 @@ def _sqlite(conn: Connection) -> list[str]:
             f"CREATE TRIGGER rule_{number:02d}_{rule.table} BEFORE {rule.event} ON {rule.table} "
             f"WHEN {rule.condition} BEGIN SELECT RAISE(ABORT, '{_quoted(rule.sentence)}'); END"
         )
-    for (table, event), effects in _effects().items():
+    for (table, event), effects in _effects("sqlite").items():
         statements.append(f"CREATE TRIGGER effect_{table}_{event.lower()} AFTER {event} ON {table} BEGIN {effects} END")
     return statements
 
@@ -391,7 +394,7 @@ def _postgresql(schema: str) -> list[str]:
         )
         body = checks + f"RETURN {'OLD' if event == 'DELETE' else 'NEW'};"
         statements += _function(f"rule_{table}_{event.lower()}", body, f"BEFORE {event}", table, path)
-    for (table, event), effects in _effects().items():
+    for (table, event), effects in _effects("postgresql").items():
         # As the owner: the app itself has no right to write history's first row, a status or a standing.
         body, as_owner = f"{effects} RETURN NULL;", f"{path} SECURITY DEFINER"
         statements += _function(f"effect_{table}_{event.lower()}", body, f"AFTER {event}", table, as_owner)
@@ -400,11 +403,11 @@ def _postgresql(schema: str) -> list[str]:
     return gone + statements
 
 
-def _effects() -> dict[tuple[str, str], str]:
+def _effects(dialect: str) -> dict[tuple[str, str], str]:
     made: dict[tuple[str, str], str] = {}
     for effect in EFFECTS:
-        key = (effect.table, effect.event)
-        made[key] = made.get(key, "") + f"{effect.statement}; "
+        key, statement = (effect.table, effect.event), effect.statement
+        made[key] = made.get(key, "") + f"{statement if isinstance(statement, str) else statement[dialect]}; "
     return made
 
 

@@ -363,6 +363,27 @@ standing = Table(
     Index("ix_standing_from_at", "from_at"),
 )
 
+#: What the opportunities of each cell come to, of the company (`owner_id` 0) or of one owner's own: now (`at` 0),
+#: or by how much a month (202611) or a day (20261124) in India changed it. `key` is that of the dimension that
+#: leads: the region's code, the owner's id, the month of creation. The database keeps it with each change
+#: (`cells.KEEP`), and `tallies` proves it from the standings. No sum leaves what SQLite adds exactly.
+tally = Table(
+    "tally",
+    metadata,
+    Column("lead", String(20), primary_key=True),
+    Column("owner_id", Key, primary_key=True, autoincrement=False),
+    Column("at", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(60), primary_key=True),
+    Column("status", String(40), primary_key=True),
+    Column("business_unit", String(60), primary_key=True),
+    Column("product", String(20), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("value_paise", Rupees, key="value", nullable=False),
+    Column("won_value_paise", Rupees, key="won_value", nullable=False),
+    *(CheckConstraint(f"abs({name}_paise) <= {9 * 10**18}", name=f"{name}_range") for name in ("value", "won_value")),
+    sqlite_with_rowid=False,
+)
+
 #: What a region or a sales engineer (`kind`) is to win in the days [first_on, after_on); no amount: none is set.
 target = Table(
     "target",

@@ -132,10 +132,15 @@ class Filter:
         """
         at = self.day() or periods.today() if day is None else day
         return [
-            _condition(dimension, values, facts, at)
+            _condition(dimension, self.parsed(name), facts, at)
             for name, dimension in self.dimensions().items()
-            if (values := getattr(self, name)) and dimension.column is not None
+            if getattr(self, name) and dimension.column is not None
         ]
+
+    def parsed(self, name: str) -> list[Any]:
+        """This function will read the values of a dimension; those that cannot exist match nothing and are left out."""
+        kind = self.dimensions()[name].kind
+        return [p for p in (_parsed(kind, v) for v in getattr(self, name)) if p is not None]
 
     def day(self) -> date | None:
         """This function will give the one past day as of which the filter looks, or None for now."""
@@ -351,8 +356,7 @@ def _said(kind: str, value: str, known: Mapping[str, str]) -> str:
     return known.get(value, value or "(empty)")
 
 
-def _condition(dimension: Dimension, values: Values, facts: FromClause | None, day: Any) -> ColumnElement[bool]:
-    parsed = [p for p in (_parsed(dimension.kind, v) for v in values) if p is not None]
+def _condition(dimension: Dimension, parsed: list[Any], facts: FromClause | None, day: Any) -> ColumnElement[bool]:
     if not parsed:
         return false()
     source = dimension.column.table if facts is None else facts

@@ -28,6 +28,24 @@ def _postgresql_month(element: Any, compiler: Any, **kw: Any) -> str:
     return f"to_char({compiler.process(element.clauses, **kw)} AT TIME ZONE 'Asia/Kolkata', 'YYYY-MM')"
 
 
+class india_date(GenericFunction[int]):
+    """The day in India of an instant as a number: 20261124."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(india_date, "sqlite")
+def _sqlite_date(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"CAST(strftime('%Y%m%d', {compiler.process(element.clauses, **kw)}, '+330 minutes') AS INTEGER)"
+
+
+@compiles(india_date, "postgresql")
+def _postgresql_date(element: Any, compiler: Any, **kw: Any) -> str:
+    at = compiler.process(element.clauses, **kw)
+    return f"CAST(to_char({at} AT TIME ZONE 'Asia/Kolkata', 'YYYYMMDD') AS integer)"
+
+
 class days_since(GenericFunction[int]):
     """Whole days in India from the day of an instant to a day."""
 

@@ -35,6 +35,7 @@ from crm_core.access import (
     changeable_by,
     leads_visible_to,
     offers_visible_to,
+    tallies_visible_to,
     targets_visible_to,
     views_changeable_by,
     views_visible_to,
@@ -60,6 +61,7 @@ from crm_core.schema import (
     stage_limit,
     standing,
     submit,
+    tally,
     target,
     transition,
 )
@@ -86,7 +88,7 @@ CHANGES = {
 #: Tables that the app itself only reads: the owner prepares a database, and seals its audit.
 KEPT = {table.name for table in (stage, move, role_grant, audit_seal)}
 #: Tables that only the database itself writes, beside what it is told.
-DERIVED = {standing.name}
+DERIVED = {standing.name, tally.name}
 
 _LEARNT = "crm_learnt(integer, integer)"
 _CALLED = ("crm_may(text)", _LEARNT, *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()))
@@ -134,6 +136,7 @@ def _policies() -> tuple[Policy, ...]:
         Policy(offer, "SELECT", offers_visible_to(asking)),
         Policy(transition, "SELECT", or_(sees_all, seen_deal)),
         Policy(standing, "SELECT", or_(sees_all, stood)),
+        Policy(tally, "SELECT", tallies_visible_to(asking)),
         Policy(target, "SELECT", targets_visible_to(asking)),
         Policy(saved_view, "SELECT", views_visible_to(asking)),
         Policy(audit, "SELECT", or_(asking.can("audit.read"), seen_audit)),

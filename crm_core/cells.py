@@ -1,0 +1,111 @@
+"""Cells: what a change of an opportunity adds to the tallies, and what it takes from them.
+
+A standing is counted from its beginning to its end. The database counts those of each change
+(`KEEP`); `tallies` counts them all, by the same expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy import literal_column as raw
+from sqlalchemy.dialects import postgresql, sqlite
+
+from crm_core import sql
+from crm_core.schema import standing, tally
+
+#: What leads a cell, and how its key is read from an opportunity or a standing.
+LEADS: dict[str, Callable[[FromClause], ColumnElement[str]]] = {
+    "created": lambda facts: sql.india_month(facts.c.created_at),
+    "owner": lambda facts: cast(facts.c.owner_id, Text),
+    "region": lambda facts: facts.c.region,
+}
+#: What every cell is of besides.
+BESIDE = ("status", "business_unit", "product")
+MEASURES = ("count", "value", "won_value")
+KEYS = tuple(column.key for column in tally.primary_key)
+#: By what the number of a day (20261124) is divided to give that of its month, of itself, and of now, which is 0.
+MONTH, DAY, NOW = 100, 1, 10**8
+Kind = tuple[str, int, int]
+#: The kinds of cells that are kept: what leads, whose (0: the company's, 1: each owner's own), and of when.
+OF_OWNERS: tuple[Kind, ...] = (("created", 1, NOW), ("region", 1, NOW))
+KEPT: tuple[Kind, ...] = (*((lead, 0, when) for lead in LEADS for when in (NOW, MONTH, DAY)), *OF_OWNERS)
+
+
+def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """This function will tell the standings that began as counted once more, and those that ended as once less."""
+    return union_all(_change(1, standing.c.from_at, begun), _change(-1, standing.c.to_at, ended))
+
+
+def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> Select[Any]:
+    paise = standing.c.value.type
+    value, won_value = standing.c.value, func.coalesce(standing.c.won_value, 0, type_=paise)
+    return select(
+        literal(count).label("count"),
+        sql.india_date(at).label("day"),
+        standing.c.owner_id,
+        *(key(standing).label(lead) for lead, key in LEADS.items()),
+        *(standing.c[name] for name in BESIDE),
+        *((m if count > 0 else -m).label(name) for m, name in ((value, "value"), (won_value, "won_value"))),
+    ).where(which)
+
+
+def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
+    """This function will sum changes by each cell of these kinds that they change: a row as in `tally`."""
+    kinds = [
+        select(literal(lead).label("lead"), literal(whose).label("whose"), literal(when).label("part"))
+        for lead, whose, when in kept
+    ]
+    kind = union_all(*kinds).subquery("kind")
+    keys = {
+        "lead": kind.c.lead,
+        "owner_id": change.c.owner_id * kind.c.whose,
+        "at": change.c.day // kind.c.part,
+        "key": case(*((kind.c.lead == lead, change.c[lead]) for lead in LEADS)),
+        **{name: change.c[name] for name in BESIDE},
+    }
+    query = select(*(keys[name].label(name) for name in KEYS), *summed(change))
+    return query.select_from(change.join(kind, true())).group_by(*keys.values()).having(unequal(change))
+
+
+def summed(source: FromClause) -> list[ColumnElement[Any]]:
+    """This function will sum the measures of cells or changes, exactly."""
+    return [func.sum(source.c[name], type_=tally.c[name].type).label(name) for name in MEASURES]
+
+
+def unequal(source: FromClause) -> ColumnElement[bool]:
+    """This function will tell whether the measures do not all sum up to nothing."""
+    return or_(*(total != 0 for total in summed(source)))
+
+
+def _keep(dialect: Any) -> str:
+    mine = standing.c.id == raw("NEW.id")
+    begun, ended = (and_(mine, standing.c.version == raw(f"NEW.version{before}")) for before in ("", " - 1"))
+    # In one order, so that no two writers wait for each other's cells.
+    counts = counted(changes(begun, ended).subquery("change"), KEPT).order_by(*map(raw, KEYS))
+    adding = dialect.insert(tally).from_select([*KEYS, *MEASURES], counts)
+    more = {tally.c[name]: tally.c[name] + adding.excluded[name] for name in MEASURES}
+    adding = adding.on_conflict_do_update(index_elements=tally.primary_key.columns, set_=more)
+    return str(adding.compile(dialect=dialect.dialect(), compile_kwargs={"literal_binds": True}))
+
+
+#: What the database runs after each change of an opportunity, by dialect. A change that leaves its cell
+#: and its amounts as they were writes nothing.
+KEEP = {"sqlite": _keep(sqlite), "postgresql": _keep(postgresql)}

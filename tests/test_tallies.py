@@ -1,0 +1,290 @@
+"""The tallies come to what the rows come to: after any history, for everybody, now and as of any day."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from crm_core import __main__ as command_line
+from crm_core import access, clock, lifecycle, opportunities, pipeline, standings, tallies
+from crm_core.errors import Conflict, Invalid, Refusal
+from crm_core.slices import Slice
+from tests.conftest import ASKED, Office
+from tests.test_asof import one_change
+from tests.test_concurrency import at_once
+
+#: ends of months and of a financial year in India among ordinary days; at each, these minutes of UTC
+DAYS = [date(2026, 3, 30), *(date(2026, 3, 31) + timedelta(days=n) for n in (0, 1, 14, 29, 30, 31, 60, 61, 62))]
+MINUTES = (9 * 60, 18 * 60 + 29, 18 * 60 + 30)
+EVERYTHING = lifecycle.STAGES[0].code
+BYS = (
+    *((), "region", "owner", "created", "status", "business_unit", "product", ("status", "product")),
+    *(("region", "status"), ("owner", "business_unit", "product"), ("created", "status"), ("region", "owner")),
+    *(("created", "owner"), ("region", "created"), "state", "closed", "age"),
+)
+
+
+def a_busy_company(office: Office, chance: random.Random, deals: int = 8) -> None:
+    """This function will let a few deals live through some months of work, to the second before and of a new day."""
+    home, made = office.customer(), list[int]()
+    for day in DAYS:
+        for minute in MINUTES:
+            at = datetime.combine(day, time(), UTC) + timedelta(minutes=minute, seconds=59 * (minute % 2))
+            with office.database.write() as conn:
+                clock.start(conn, at)
+                for _ in range(2):
+                    one_change(conn, office, chance, home, made, deals)
+                    another_change(conn, office, chance, made)
+
+
+def another_change(conn: Connection, office: Office, chance: random.Random, made: list[int]) -> None:
+    """This function will change what makes a cell, and what does not, and whom an opportunity names."""
+    change: dict[str, Any] = chance.choice(
+        (
+            {"business_unit": chance.choice(("water", "process"))},
+            {"product": chance.choice(("pump", "valve")), "region": "coimbatore"},
+            {"title": f"Pump {chance.random()}"},
+            {"application_engineer_id": office.people[chance.choice(("arun", "asha", "ravi"))].user_id},
+        )
+    )
+    row = opportunities.get(conn, office.kavya, chance.choice(made)) if made else None
+    if row and not lifecycle.STAGE[row.status].closed:
+        opportunities.edit(conn, office.kavya, row.id, change)
+
+
+def slices(office: Office) -> list[Slice]:
+    asha, ravi = (str(office.people[name].user_id) for name in ("asha", "ravi"))
+    return [
+        Slice(),
+        Slice(status=("open", "won")),
+        Slice(status="offer_made", business_unit="water", product="valve"),
+        Slice(region="coimbatore"),
+        Slice(region=("coimbatore", "outer_chennai", "retired", "mars"), product="pump"),
+        Slice(owner=asha),
+        Slice(owner=(asha, ravi), status="open"),
+        Slice(owner=ravi, region="coimbatore"),
+        Slice(owner=asha, created="2026-q2", status=("open", "lost")),
+        Slice(owner=asha, region="coimbatore", created="2026-04"),
+        Slice(owner=(asha, ravi), region="outer_chennai"),
+        Slice(created="2026-04"),
+        Slice(created=("fy2025-26", "2026-05")),
+        Slice(created=("2026-04-01..", "2026-13"), business_unit="process"),
+        Slice(created="..2026-04-15"),
+        Slice(created="2026-13"),
+        Slice(owner=("0", "nobody")),
+        Slice(owner="0", region="coimbatore"),
+        Slice(region="Mars!", status=("open", "dreamt")),
+        Slice(product="", business_unit="water"),
+        Slice(customer="1"),
+        Slice(q="amman", status="open"),
+        Slice(status="open", attention="overdue"),
+    ]
+
+
+def told(conn: Connection, actor: Any, slice_: Slice, by: Any) -> list[list[tuple[type, Any]]]:
+    frame = pipeline.totals(conn, actor, slice_, by)
+    return [list(frame.columns), *([(type(v), v) for v in row] for row in frame.itertuples(index=False))]
+
+
+def row_by_row(slice_: Slice) -> Slice:
+    """This function will narrow a slice by what is true of all and no tally knows."""
+    return slice_.but(reached=EVERYTHING)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) -> None:
+    """Totals by everything, of every slice, for every role, now and as of days about the ends of months."""
+    chance = random.Random(seed)
+    a_busy_company(office, chance)
+    with office.owner.read() as conn:
+        assert "" == standings.verify(conn)
+        assert "" == tallies.verify(conn)
+    turns = [str(day + timedelta(days=n)) for day in (date(2026, 3, 31), date(2026, 4, 30)) for n in (-1, 0, 1)]
+    known = 0
+    for actor in office.people.values():
+        with office.database.read() as conn:
+            asking = access.person(conn, actor)
+            for slice_ in chance.sample(slices(office), 12):
+                asof = chance.choice((*turns, "2026-06-15", "2026-02-30", "1999-01-01"))
+                for asked in (slice_, slice_.but(asof=asof)):
+                    for by in ((), *chance.sample(BYS, 3)):
+                        assert told(conn, actor, row_by_row(asked), by) == told(conn, actor, asked, by), (asked, by)
+                        known += tallies.query(asking, asked, (by,) if isinstance(by, str) else by) is not None
+                    listed, rows = (pipeline.listing(conn, actor, s) for s in (asked, row_by_row(asked)))
+                    assert (rows.count, rows.value, rows.won_value) == (listed.count, listed.value, listed.won_value)
+    assert known > 100
+
+
+#: What the tallies know, of a manager and of a sales engineer: Y or -, of a slice by dimensions.
+KNOWN = (
+    ("YY", {}, ()),
+    ("YY", {"status": "open"}, ("region",)),
+    ("YY", {"status": "open", "business_unit": "water"}, ("owner", "product")),
+    ("YY", {}, ("created", "status")),
+    ("YY", {"created": "2026-q3"}, ()),
+    ("YY", {"created": ("fy2026-27", "2027-04-01..")}, ()),
+    ("--", {"created": "2026-04-02..2026-05-31"}, ()),
+    ("--", {"region": "coimbatore", "created": "2026-04"}, ()),
+    ("-Y", {"region": "coimbatore"}, ("owner",)),
+    ("YY", {"region": "coimbatore", "owner": "3"}, ()),
+    ("YY", {"created": "2026-04", "owner": "3"}, ("owner",)),
+    ("-Y", {"region": "coimbatore", "owner": ("3", "4")}, ()),
+    ("-Y", {"region": "coimbatore", "owner": "0"}, ()),
+    ("Y-", {"asof": "2026-04-01"}, ("region",)),
+    ("--", {"asof": "2026-04-01", "region": "coimbatore", "owner": "3"}, ()),
+    ("--", {"asof": "2026-02-30"}, ()),
+    ("--", {"asof": ("2026-04-01", "2026-04-02")}, ()),
+    *(("--", {name: value}, ()) for name, value in (("q", "mill"), ("customer", "1"), ("state", "Kerala"))),
+    *(("--", {name: value}, ()) for name, value in (("city", "Erode"), ("reason", "price"), ("closed", "2026-04"))),
+    *(("--", {name: value}, ()) for name, value in (("attention", "stale"), ("age", "0-30"), ("reached", "won"))),
+    *(("--", {name: value}, ()) for name, value in (("moved", "new"), ("during", "2026-04"))),
+    *(("--", {}, (name,)) for name in ("state", "city", "reason", "closed", "age")),
+)
+
+
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
+def test_what_the_tallies_know(office: Office) -> None:
+    """And an application engineer reads the few opportunities that name them, row by row."""
+    with office.database.read() as conn:
+        manager, engineer, named = (access.person(conn, office.people[n]) for n in ("kavya", "asha", "arun"))
+    for cells, values, by in KNOWN:
+        slice_ = Slice(**values)
+        found = (tallies.query(asking, slice_, by) is not None for asking in (manager, engineer))
+        assert cells == "".join("Y" if known else "-" for known in found), (values, by)
+        assert tallies.query(named, slice_, by) is None
+
+
+def test_a_change_that_leaves_its_cell_writes_no_tally(office: Office) -> None:
+    """A title is not counted; a value changes its cells once, and no cell more than was there."""
+    made = office.opportunity()
+    before = office.sql("SELECT * FROM tally ORDER BY lead, owner_id, at")
+    office.do(opportunities.edit, office.asha, made, {"title": "Two pumps", "next_step": "Call"})
+    assert before == office.sql("SELECT * FROM tally ORDER BY lead, owner_id, at")
+    assert 11 == len(before)
+    office.do(opportunities.edit, office.asha, made, {"value": "3 lakh"})
+    values = office.sql("SELECT lead, count, value_paise FROM tally ORDER BY lead, owner_id, at")
+    assert [(row[0], 1, 3_00_000_00) for row in before] == [(lead, count, int(v)) for lead, count, v in values]
+
+
+def test_the_days_add_up_to_now_and_a_late_change_to_its_own_day(office: Office) -> None:
+    """B15: a clock that went backwards changes the day on which the standing before it began."""
+    made = office.opportunity()
+    for at in (datetime(2027, 1, 5, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)):
+        with office.database.write() as conn:
+            clock.start(conn, at)
+            opportunities.edit(conn, office.kavya, made, {"value": str(at.day)})
+    changed = "SELECT at, count, value_paise FROM tally WHERE lead = 'region' AND owner_id = 0 AND at > 20270000"
+    assert [(20270105, 0, -99_998_00)] == [(at, n, int(v)) for at, n, v in office.sql(changed)]
+    with office.owner.read() as conn:
+        assert "" == tallies.verify(conn)
+
+
+# Whoever errs or lies
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "UPDATE tally SET count = count + 1 WHERE lead = 'owner' AND at = 0",
+        "UPDATE tally SET value_paise = value_paise - 1 WHERE lead = 'region' AND owner_id > 0",
+        "UPDATE tally SET won_value_paise = 1 WHERE lead = 'created' AND at > 20000000",
+        "UPDATE tally SET at = at - 1 WHERE lead = 'created' AND at BETWEEN 200001 AND 299912",
+        "DELETE FROM tally WHERE lead = 'region' AND owner_id = 0 AND at = 0",
+        "INSERT INTO tally SELECT lead, owner_id + 90, at, key, status, business_unit, product, 1, 0, 0 FROM tally",
+    ],
+)
+def test_a_tally_that_lies_is_found(office: Office, addresses: tuple[str, str], lie: str, capsys: Any) -> None:
+    """The standings prove it, and rebuilding mends it."""
+    office.at("won")
+    office.opportunity("ravi")
+    honest = office.sql("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5, 6, 7")
+    assert office.sql(lie)
+    with office.owner.read() as conn:
+        assert "is not what the standings say" in tallies.verify(conn)
+    assert 1 == command_line.main(["--url", addresses[1], "verify"])
+    assert "The tally" in capsys.readouterr().err
+    assert 0 == command_line.main(["--url", addresses[1], "rebuild"])
+    assert 0 == command_line.main(["--url", addresses[1], "verify"])
+    kept = [row for row in honest if row[7]]
+    assert kept == [row for row in office.sql("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5, 6, 7") if row[7]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tally SET count = 7",
+        "DELETE FROM tally",
+        "INSERT INTO tally VALUES ('region', 0, 0, 'coimbatore', 'won', 'water', 'pump', 1, 1, 1)",
+    ],
+)
+def test_only_the_database_itself_writes_tallies(office: Office, statement: str) -> None:
+    """The app's role and the authorizer refuse; an org admin too."""
+    office.opportunity()
+    with pytest.raises((Refusal, DBAPIError)):
+        office.app_sql(statement, "meena")
+    with office.owner.read() as conn:
+        assert "" == tallies.verify(conn)
+
+
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
+def test_anothers_sums_are_out_of_sight(office: Office) -> None:
+    """A20: past the program, a sales engineer reads the cells of their own, and nobody else any but who sees all."""
+    office.opportunity("asha", application_engineer_id=office.arun.user_id)
+    office.opportunity("ravi")
+    owners = "SELECT DISTINCT owner_id FROM tally ORDER BY owner_id"
+    asha, ravi = office.people["asha"].user_id, office.people["ravi"].user_id
+    seen = {name: [row[0] for row in office.app_sql(owners, name)] for name in office.people}
+    everything = sorted([0, asha, ravi])
+    assert {**dict.fromkeys(("kavya", "meena", "devi"), everything), "asha": [asha], "ravi": [ravi], "arun": []} == seen
+    assert [] == office.app_sql(owners)
+
+
+def test_a_sum_that_no_number_holds_is_refused_not_rounded(office: Office) -> None:
+    """Beyond 64 bits SQLite would go on with an inexact one."""
+    made = office.opportunity()
+    office.sql("UPDATE tally SET value_paise = 9000000000000000000 WHERE lead = 'region' AND at = 0")
+    with pytest.raises(Conflict):
+        office.do(opportunities.edit, office.asha, made, {"value": "2 lakh"})
+
+
+# Many at once
+
+
+def test_of_many_writers_to_the_same_cells_none_is_lost(office: Office) -> None:
+    """Eight at once create, edit, move and reassign in two regions; and the tallies are what a recount gives."""
+    home = office.customer()
+    shared = [office.opportunity(customer_id=home) for _ in range(4)]
+
+    def work(number: int) -> int:
+        chance, done, mine = random.Random(number), 0, list[int]()
+        while done < 40:
+            act = chance.choice(("create", "edit", "move", "reassign"))
+            made = chance.choice([*shared, *mine])
+            try:
+                if act == "create":
+                    region = chance.choice(("coimbatore", "outer_chennai"))
+                    mine.append(office.opportunity(chance.choice(("asha", "ravi")), customer_id=home, region=region))
+                elif act == "edit":
+                    office.do(opportunities.edit, office.kavya, made, {"value": str(chance.randint(1, 99)) + " lakh"})
+                elif act == "move":
+                    row = office.ask(opportunities.get, office.kavya, made)
+                    name = chance.choice(office.ask(opportunities.moves, office.kavya, row)).name
+                    office.do(opportunities.move, office.kavya, made, name, dict(ASKED[name]))
+                else:
+                    owner = office.people[chance.choice(("asha", "ravi"))].user_id
+                    office.do(opportunities.reassign, office.kavya, chance.choice((made, shared)), owner)
+            except (Conflict, Invalid):
+                continue
+            done += 1
+        return done
+
+    assert [40] * 8 == at_once(8, work)
+    with office.owner.read() as conn:
+        assert ("", "") == (standings.verify(conn), tallies.verify(conn))
+        for by in ("region", "owner", "status"):
+            assert told(conn, office.meena, row_by_row(Slice()), by) == told(conn, office.meena, Slice(), by)
