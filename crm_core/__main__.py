@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crm_core import access, demo, roles, seals, standings, tallies, users
+from crm_core import access, courses, demo, roles, seals, standings, tallies, users
 from crm_core.database import Database, open_database, unhurry
 from crm_core.errors import Invalid, NotAllowed, Refusal
 
@@ -98,17 +98,17 @@ def _import(database: Database, options: argparse.Namespace) -> None:
 def _verify_standings(database: Database, options: argparse.Namespace) -> None:
     with database.read() as conn:
         unhurry(conn)
-        wrong = standings.verify(conn) or tallies.verify(conn)
+        wrong = standings.verify(conn) or tallies.verify(conn) or courses.verify(conn)
     if wrong:
         raise Invalid(f"{wrong} Run “python -m crm_core rebuild”.")
-    _say("Every standing is what the history says, and every tally what the standings say.")
+    _say("Every standing is what the history says, and every tally and course what the standings say.")
 
 
 def _rebuild(database: Database, options: argparse.Namespace) -> None:
     with database.write() as conn:
         unhurry(conn)
-        stood, kept = standings.rebuild(conn), tallies.rebuild(conn)
-    _say(f"Wrote {stood:,} standings from the history, and {kept:,} tallies from them.")
+        stood, kept, learnt = (beside.rebuild(conn) for beside in (standings, tallies, courses))
+    _say(f"Wrote {stood:,} standings from the history, and {kept:,} tallies and {learnt:,} courses from them.")
 
 
 def _list_users(database: Database, options: argparse.Namespace) -> None:

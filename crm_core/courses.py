@@ -1,7 +1,8 @@
 """Courses: what became of the company's stays in a stage, counted; no opportunity is named.
 
-The counts are the company's, whoever asks: on PostgreSQL they come from a function that row security
-does not bind (`walls`), made of this very select.
+The counts are the company's, whoever asks. Of the stays that ended, whenever that was, the database keeps
+them with each closing (`KEEP`); those of a span are counted from the standings, on PostgreSQL by a function
+that row security does not bind (`walls`), made of this very select.
 """
 
 from __future__ import annotations
@@ -16,33 +17,32 @@ from sqlalchemy import (
     Integer,
     Select,
     Subquery,
-    Text,
     and_,
     case,
     cast,
     column,
+    delete,
     func,
+    insert,
     literal,
+    null,
     or_,
     select,
+    true,
     union_all,
 )
+from sqlalchemy import literal_column as raw
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 from crm_core import lifecycle, sql
-from crm_core.schema import standing, transition
+from crm_core.schema import course, standing, transition
 
 #: The bands of the value in rupees, [from, to); the last has no end.
 VALUES = ("0-500000", "500000-2000000", "2000000-")
 _CLOSINGS = 2**20  # more than twice the days of the calendar (periods.LAST_DAY)
-COLUMNS: dict[str, TypeEngine[Any]] = {
-    "status": Text(),
-    "first": Integer(),
-    "band": Text(),
-    "known": Integer(),
-    "deals": BigInteger(),
-    "won": BigInteger(),
-}
+COLUMNS: dict[str, TypeEngine[Any]] = {column.name: column.type for column in course.columns}
+_KEYS = ("status", "first", "band", "known")
 
 
 def value_band(value: ColumnElement[Decimal]) -> ColumnElement[str]:
@@ -57,21 +57,46 @@ def first_day(age: str) -> int:
 
 def learnt(conn: Connection, after: int, within: int | None) -> Any:
     """This function will give the counts as something to select from, on either database (`counted`)."""
+    if within is None:
+        return course
     if conn.dialect.name == "postgresql":
         given = (literal(after, Integer), literal(within, Integer))
         return func.crm_learnt(*given).table_valued(*(column(c, t) for c, t in COLUMNS.items()))
     return counted(literal(after, Integer), literal(within, Integer)).subquery("learnt")
 
 
-def counted(after: ColumnElement[int], within: ColumnElement[int | None]) -> Select[Any]:
+def rebuild(conn: Connection) -> int:
+    """This function will write all counts that are kept anew from the standings and return how many. The owner runs it."""
+    conn.execute(delete(course))
+    conn.execute(insert(course).from_select(list(COLUMNS), counted(literal(0), null())))
+    return conn.scalar(select(func.count()).select_from(course)) or 0
+
+
+def verify(conn: Connection) -> str:
+    """This function will name the first count kept that is not what the standings say, or give ""."""
+    told = counted(literal(0), null()).subquery("told")
+    kept = select(*(course.c[name] if name in _KEYS else (-course.c[name]).label(name) for name in COLUMNS))
+    both = union_all(select(told), kept).subquery("both")
+    keys = [both.c[name] for name in _KEYS]
+    unequal = or_(func.sum(both.c.deals) != 0, func.sum(both.c.won) != 0)
+    wrong = conn.execute(select(*keys).group_by(*keys).having(unequal).order_by(*keys).limit(1)).one_or_none()
+    return f"The course {' '.join(map(str, wrong))} is not what the standings say." if wrong else ""
+
+
+def counted(
+    after: ColumnElement[int],
+    within: ColumnElement[Any],
+    of: tuple[ColumnElement[int], ColumnElement[int]] | None = None,
+) -> Select[Any]:
     """This function will count how the stays that lived through the first day of a band of ages ended.
 
     status, first (that day, counted from the one of entry), band (of the value on entry), known (the
     day, since 1970 in India, by which the end was known), deals, won. `won`: the next closing was a
     win, and happened more than `after` and at most `within` days after the first day of the band;
-    without `within`, whenever it happened, of those that closed.
+    without `within`, whenever it happened, of those that closed. `of`: only what the closing of an
+    opportunity ended, by its id and the version that it made.
     """
-    stays = _stays()
+    stays = _stays(of[0] if of else None)
     bands = union_all(*(select(literal(first_day(age), Integer).label("first")) for age in lifecycle.AGES)).subquery()
     seen = stays.c.entered + bands.c.first
     closed = cast(stays.c.closing % _CLOSINGS // 2, Integer)
@@ -79,15 +104,16 @@ def counted(after: ColumnElement[int], within: ColumnElement[int | None]) -> Sel
     in_time = or_(within.is_(None), and_(closed > seen + after, closed <= seen + within))
     won = case((and_(stays.c.closing % 2 == 0, in_time), 1), else_=0)
     keys = (stays.c.status, bands.c.first, stays.c.band, known)
+    ended = stays.c.closing // _CLOSINGS == of[1] if of else true()
     return (
         select(*keys[:3], known.label("known"), func.count().label("deals"), func.sum(won).label("won"))
         .select_from(stays.join(bands, or_(stays.c.left.is_(None), stays.c.left > seen)))
-        .where(stays.c.status.in_(lifecycle.PIPELINE), known.is_not(None))
+        .where(stays.c.status.in_(lifecycle.PIPELINE), known.is_not(None), ended)
         .group_by(*keys)
     )
 
 
-def _stays() -> Subquery:
+def _stays(of: ColumnElement[int] | None = None) -> Subquery:
     """Every status ever held: status, band, the days of entry and leaving, and the next closing as one number.
 
     That number is the closing's version, then its day, then 0 for a win: the least is the next, and
@@ -108,5 +134,20 @@ def _stays() -> Subquery:
             func.min(closing).over(**window, rows=(1, None)).label("closing"),
         )
         .select_from(standing.join(transition, made))
+        .where(true() if of is None else standing.c.id == of)
         .subquery("stays")
     )
+
+
+def _keep(dialect: Any) -> str:
+    closing = (raw("NEW.opportunity_id", BigInteger()), raw("NEW.seq", Integer()))
+    # in one order, so that no two writers wait for each other's counts
+    counts = counted(literal(0), null(), closing).order_by(*map(raw, _KEYS))
+    adding = dialect.insert(course).from_select(list(COLUMNS), counts)
+    more = {course.c[name]: course.c[name] + adding.excluded[name] for name in ("deals", "won")}
+    adding = adding.on_conflict_do_update(index_elements=course.primary_key.columns, set_=more)
+    return str(adding.compile(dialect=dialect.dialect(), compile_kwargs={"literal_binds": True}))
+
+
+#: What the database runs after each transition, by dialect: what it closes is counted.
+KEEP = {"sqlite": _keep(sqlite), "postgresql": _keep(postgresql)}

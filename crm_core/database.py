@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, denials, logs, preferences, rules, standings, tallies, walls
+from crm_core import clock, courses, denials, logs, preferences, rules, standings, tallies, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 
@@ -169,13 +169,16 @@ def _prepare(database: Database) -> None:
         migrated = present != tuple(script.get_heads())
         if migrated:
             _migrate(conn, script, present)
-        if preferences.stored(conn, "rules") != rules.fingerprint():
+        ruled = preferences.stored(conn, "rules") != rules.fingerprint()
+        if ruled:
             _require_owner(conn)
             rules.install(conn)
             preferences.store(conn, "rules", rules.fingerprint())
         if migrated:
             standings.rebuild(conn)
+        if migrated or ruled:  # what is kept beside the rows may be counted otherwise now
             tallies.rebuild(conn)
+            courses.rebuild(conn)
 
 
 def unhurry(conn: Connection) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert
 
-from crm_core import cells, lifecycle, walls
+from crm_core import cells, courses, lifecycle, walls
 from crm_core.access import DENIALS, GRANTS, OWNING_ROLES
 from crm_core.schema import FACTS, LISTS, STILL, move, role_grant, stage
 
@@ -347,6 +347,7 @@ EFFECTS = (
     ),
     # Of the opportunity, not of the standing, so that standings written anew count nothing twice.
     *(Effect("opportunity", event, cells.KEEP) for event in ("INSERT", "UPDATE")),
+    Effect("transition", "INSERT", courses.KEEP),
 )
 
 SENTENCES = frozenset(rule.sentence for rule in (*RULES, *ACTOR_RULES))

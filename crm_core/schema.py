@@ -384,6 +384,21 @@ tally = Table(
     sqlite_with_rowid=False,
 )
 
+#: What became of the stays in a stage that a closing ended: how many lived through the day `first` of them, with a
+#: value of a band, whose end was known by a day (since 1970 in India), and how many of these were won. The
+#: database keeps it with each closing (`courses.KEEP`), and `courses` proves it from the standings.
+course = Table(
+    "course",
+    metadata,
+    Column("status", Text, primary_key=True),
+    Column("first", Integer, primary_key=True, autoincrement=False),
+    Column("band", Text, primary_key=True),
+    Column("known", Integer, primary_key=True, autoincrement=False),
+    Column("deals", BigInteger, nullable=False),
+    Column("won", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: What a region or a sales engineer (`kind`) is to win in the days [first_on, after_on); no amount: none is set.
 target = Table(
     "target",

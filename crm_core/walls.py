@@ -46,6 +46,7 @@ from crm_core.schema import (
     app_user,
     audit,
     audit_seal,
+    course,
     customer,
     denial,
     identity,
@@ -88,7 +89,7 @@ CHANGES = {
 #: Tables that the app itself only reads: the owner prepares a database, and seals its audit.
 KEPT = {table.name for table in (stage, move, role_grant, audit_seal)}
 #: Tables that only the database itself writes, beside what it is told.
-DERIVED = {standing.name, tally.name}
+DERIVED = {standing.name, tally.name, course.name}
 
 _LEARNT = "crm_learnt(integer, integer)"
 _CALLED = ("crm_may(text)", _LEARNT, *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()))
@@ -137,6 +138,7 @@ def _policies() -> tuple[Policy, ...]:
         Policy(transition, "SELECT", or_(sees_all, seen_deal)),
         Policy(standing, "SELECT", or_(sees_all, stood)),
         Policy(tally, "SELECT", tallies_visible_to(asking)),
+        Policy(course, "SELECT", exists().where(app_user.c.id == asking.id, app_user.c.active)),
         Policy(target, "SELECT", targets_visible_to(asking)),
         Policy(saved_view, "SELECT", views_visible_to(asking)),
         Policy(audit, "SELECT", or_(asking.can("audit.read"), seen_audit)),

@@ -31,3 +31,14 @@ def upgrade() -> None:
         ),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "course",
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("first", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("band", sa.Text(), nullable=False),
+        sa.Column("known", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("deals", sa.BigInteger(), nullable=False),
+        sa.Column("won", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("status", "first", "band", "known", name=op.f("pk_course")),
+        sqlite_with_rowid=False,
+    )
