@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from crm_core import __main__ as command_line
 from crm_core import access, clock, lifecycle, opportunities, pipeline, standings, tallies
+from crm_core.database import open_database
 from crm_core.errors import Conflict, Invalid, Refusal
 from crm_core.slices import Slice
 from tests.conftest import ASKED, Office
@@ -250,6 +251,25 @@ def test_a_sum_that_no_number_holds_is_refused_not_rounded(office: Office) -> No
     office.sql("UPDATE tally SET value_paise = 9000000000000000000 WHERE lead = 'region' AND at = 0")
     with pytest.raises(Conflict):
         office.do(opportunities.edit, office.asha, made, {"value": "2 lakh"})
+
+
+def test_an_older_database_is_given_its_tallies(office: Office, addresses: tuple[str, str]) -> None:
+    """A migration writes them from the standings, and the walls about them."""
+    office.at("won")
+    office.opportunity("ravi")
+    before = office.ask(pipeline.listing, office.kavya, Slice())
+    for statement in (
+        "DROP TABLE tally",
+        "UPDATE alembic_version SET version_num = '0003'",
+        "UPDATE setting SET value = 'older' WHERE key = 'rules'",
+    ):
+        office.sql(statement)
+    open_database(addresses[1], owner=True).dispose()
+    after = office.ask(pipeline.listing, office.kavya, Slice())
+    assert (before.count, before.value, before.won_value) == (after.count, after.value, after.won_value)
+    office.opportunity()
+    with office.owner.read() as conn:
+        assert "" == tallies.verify(conn)
 
 
 # Many at once
