@@ -104,6 +104,24 @@ def query(asking: Person, slice_: Slice, by: Sequence[str]) -> Select[Any] | Non
     return totals.group_by(*keys).having(count > 0) if keys else totals
 
 
+def on_days(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] | None:
+    """This function will select by how much each month and day up to the last of some days changed a slice.
+
+    at (202611: the month; 20261124: the day), count, value; of months that one of the days is in, their
+    days as well. None where the tallies cannot tell (`query`).
+    """
+    part = slice_.but(asof=str(max(days)))
+    if query(asking, part, ()) is None:
+        return None
+    lead = min(part.to_params().keys() & LEADS.keys(), default="region")
+    months = sorted({day.year * 100 + day.month for day in days})
+    inside = or_(tally.c.at.between(1, months[-1]), *(tally.c.at.between(m * 100, m * 100 + 99) for m in months))
+    kept = select(tally.c.at, tally.c.key.label(lead), *(tally.c[name] for name in (*BESIDE, *MEASURES)))
+    facts = kept.where(tally.c.lead == lead, _COMPANY, inside).subquery("facts")
+    where = [_chosen(facts.c[name], name, slice_) for name in slice_.but(asof=None).to_params()]
+    return select(facts.c.at, *cells.summed(facts)[:2]).where(*where).group_by(facts.c.at)
+
+
 def _owner(asking: Person, slice_: Slice) -> int:
     """Whose own opportunities a slice is of: theirs who see no more, else the one owner's that it names, or the company's."""
     if asking.may("opportunity.see_all"):

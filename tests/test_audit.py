@@ -78,6 +78,8 @@ WAYS: dict[str, tuple[str, Callable[[Office], tuple[Any, ...]]]] = {
 #: functions that write rows without an audit row of their own, and why
 NO_CHANGE = {
     "standings.rebuild": "what the history says already, written anew by the owner",
+    "courses.rebuild": "what the standings say already, written anew by the owner",
+    "courses._keep": "what the database itself runs with each closing",
     "tallies.rebuild": "what the standings say already, written anew by the owner",
     "cells._keep": "what the database keeps of a change that has its record",
     "commands.guarded": "the caller says what it changed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -11,13 +12,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from crm_core import __main__ as command_line
-from crm_core import access, clock, lifecycle, opportunities, pipeline, standings, tallies
+from crm_core import access, clock, courses, lifecycle, opportunities, pipeline, standings, tallies
 from crm_core.database import open_database
 from crm_core.errors import Conflict, Invalid, Refusal
 from crm_core.slices import Slice
 from tests.conftest import ASKED, Office
 from tests.test_asof import one_change
 from tests.test_concurrency import at_once
+from tests.test_flow import course
 
 #: ends of months and of a financial year in India among ordinary days; at each, these minutes of UTC
 DAYS = [date(2026, 3, 30), *(date(2026, 3, 31) + timedelta(days=n) for n in (0, 1, 14, 29, 30, 31, 60, 61, 62))]
@@ -105,6 +107,7 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
     with office.owner.read() as conn:
         assert "" == standings.verify(conn)
         assert "" == tallies.verify(conn)
+        assert "" == courses.verify(conn)
     turns = [str(day + timedelta(days=n)) for day in (date(2026, 3, 31), date(2026, 4, 30)) for n in (-1, 0, 1)]
     known = 0
     for actor in office.people.values():
@@ -118,6 +121,9 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
                         known += tallies.query(asking, asked, (by,) if isinstance(by, str) else by) is not None
                     listed, rows = (pipeline.listing(conn, actor, s) for s in (asked, row_by_row(asked)))
                     assert (rows.count, rows.value, rows.won_value) == (listed.count, listed.value, listed.won_value)
+                days = [date.fromisoformat(day) for day in turns]
+                at_once = pipeline.on_days(conn, actor, slice_, days)
+                assert at_once == pipeline.on_days(conn, actor, row_by_row(slice_), days), slice_
     assert known > 100
 
 
@@ -197,22 +203,27 @@ def test_the_days_add_up_to_now_and_a_late_change_to_its_own_day(office: Office)
         "UPDATE tally SET at = at - 1 WHERE lead = 'created' AND at BETWEEN 200001 AND 299912",
         "DELETE FROM tally WHERE lead = 'region' AND owner_id = 0 AND at = 0",
         "INSERT INTO tally SELECT lead, owner_id + 90, at, key, status, business_unit, product, 1, 0, 0 FROM tally",
+        "UPDATE course SET won = won + 1",
+        "UPDATE course SET known = known - 1",
+        "DELETE FROM course",
     ],
 )
 def test_a_tally_that_lies_is_found(office: Office, addresses: tuple[str, str], lie: str, capsys: Any) -> None:
     """The standings prove it, and rebuilding mends it."""
-    office.at("won")
+    course(office, ("2026-01-05", "create"), ("2026-01-09", "make_offer"), ("2026-03-19", "win"))
     office.opportunity("ravi")
-    honest = office.sql("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5, 6, 7")
+    honest = [office.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6") for table in ("tally", "course")]
+    assert all(honest)
     assert office.sql(lie)
     with office.owner.read() as conn:
-        assert "is not what the standings say" in tallies.verify(conn)
+        assert "is not what the standings say" in tallies.verify(conn) + courses.verify(conn)
     assert 1 == command_line.main(["--url", addresses[1], "verify"])
-    assert "The tally" in capsys.readouterr().err
+    assert re.search("The (tally|course) ", capsys.readouterr().err)
     assert 0 == command_line.main(["--url", addresses[1], "rebuild"])
     assert 0 == command_line.main(["--url", addresses[1], "verify"])
-    kept = [row for row in honest if row[7]]
-    assert kept == [row for row in office.sql("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5, 6, 7") if row[7]]
+    for table, rows in zip(("tally", "course"), honest, strict=True):
+        again = office.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6")
+        assert sorted(row for row in rows if any(row[-3:])) == sorted(row for row in again if any(row[-3:]))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +232,8 @@ def test_a_tally_that_lies_is_found(office: Office, addresses: tuple[str, str], 
         "UPDATE tally SET count = 7",
         "DELETE FROM tally",
         "INSERT INTO tally VALUES ('region', 0, 0, 'coimbatore', 'won', 'water', 'pump', 1, 1, 1)",
+        "UPDATE course SET won = 7",
+        "INSERT INTO course VALUES ('open', 0, '2000000-', 1, 1, 1)",
     ],
 )
 def test_only_the_database_itself_writes_tallies(office: Office, statement: str) -> None:
@@ -260,6 +273,7 @@ def test_an_older_database_is_given_its_tallies(office: Office, addresses: tuple
     before = office.ask(pipeline.listing, office.kavya, Slice())
     for statement in (
         "DROP TABLE tally",
+        "DROP TABLE course",
         "UPDATE alembic_version SET version_num = '0003'",
         "UPDATE setting SET value = 'older' WHERE key = 'rules'",
     ):
@@ -269,7 +283,7 @@ def test_an_older_database_is_given_its_tallies(office: Office, addresses: tuple
     assert (before.count, before.value, before.won_value) == (after.count, after.value, after.won_value)
     office.opportunity()
     with office.owner.read() as conn:
-        assert "" == tallies.verify(conn)
+        assert ("", "") == (tallies.verify(conn), courses.verify(conn))
 
 
 # Many at once
@@ -305,6 +319,6 @@ def test_of_many_writers_to_the_same_cells_none_is_lost(office: Office) -> None:
 
     assert [40] * 8 == at_once(8, work)
     with office.owner.read() as conn:
-        assert ("", "") == (standings.verify(conn), tallies.verify(conn))
+        assert [""] * 3 == [beside.verify(conn) for beside in (standings, tallies, courses)]
         for by in ("region", "owner", "status"):
             assert told(conn, office.meena, row_by_row(Slice()), by) == told(conn, office.meena, Slice(), by)
