@@ -360,6 +360,7 @@ standing = Table(
     Column("to_at", Instant, nullable=False),
     *(Column(c.name, c.type, key=c.key) for c in FACTS),
     Index("ix_standing_to_at", "to_at", "from_at"),
+    Index("ix_standing_status", "status", "to_at", "from_at"),
     Index("ix_standing_from_at", "from_at"),
 )
 

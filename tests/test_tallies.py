@@ -274,6 +274,7 @@ def test_an_older_database_is_given_its_tallies(office: Office, addresses: tuple
     for statement in (
         "DROP TABLE tally",
         "DROP TABLE course",
+        "DROP INDEX ix_standing_status",
         "UPDATE alembic_version SET version_num = '0003'",
         "UPDATE setting SET value = 'older' WHERE key = 'rules'",
     ):

@@ -10,6 +10,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
+    op.create_index("ix_standing_status", "standing", ["status", "to_at", "from_at"])
     op.create_table(
         "tally",
         sa.Column("lead", sa.String(length=20), nullable=False),
