@@ -33,19 +33,20 @@ from crm_core.schema import standing, tally
 
 #: What leads a cell, and how its key is read from an opportunity or a standing.
 LEADS: dict[str, Callable[[FromClause], ColumnElement[str]]] = {
+    "closed": lambda facts: sql.india_month(facts.c.closed_at),
     "created": lambda facts: sql.india_month(facts.c.created_at),
     "owner": lambda facts: cast(facts.c.owner_id, Text),
     "region": lambda facts: facts.c.region,
 }
 #: What every cell is of besides.
 BESIDE = ("status", "business_unit", "product")
-MEASURES = ("count", "value", "won_value")
+MEASURES = ("count", "value", "won_value", "days")
 KEYS = tuple(column.key for column in tally.primary_key)
 #: By what the number of a day (20261124) is divided to give that of its month, of itself, and of now, which is 0.
 MONTH, DAY, NOW = 100, 1, 10**8
 Kind = tuple[str, int, int]
 #: The kinds of cells that are kept: what leads, whose (0: the company's, 1: each owner's own), and of when.
-OF_OWNERS: tuple[Kind, ...] = (("created", 1, NOW), ("region", 1, NOW))
+OF_OWNERS: tuple[Kind, ...] = tuple((lead, 1, NOW) for lead in LEADS if lead != "owner")
 KEPT: tuple[Kind, ...] = (*((lead, 0, when) for lead in LEADS for when in (NOW, MONTH, DAY)), *OF_OWNERS)
 
 
@@ -55,16 +56,25 @@ def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> CompoundS
 
 
 def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> Select[Any]:
-    paise = standing.c.value.type
-    value, won_value = standing.c.value, func.coalesce(standing.c.won_value, 0, type_=paise)
+    measures = measured(standing)
     return select(
         literal(count).label("count"),
         sql.india_date(at).label("day"),
         standing.c.owner_id,
         *(key(standing).label(lead) for lead, key in LEADS.items()),
         *(standing.c[name] for name in BESIDE),
-        *((m if count > 0 else -m).label(name) for m, name in ((value, "value"), (won_value, "won_value"))),
+        *((m if count > 0 else -m).label(name) for name, m in measures.items()),
     ).where(which)
+
+
+def measured(facts: FromClause) -> dict[str, ColumnElement[Any]]:
+    """This function will measure an opportunity or a standing: value, won value, and the days from creation to close."""
+    open_for = sql.india_day(facts.c.closed_at) - sql.india_day(facts.c.created_at)
+    return {
+        "value": facts.c.value,
+        "won_value": func.coalesce(facts.c.won_value, 0, type_=facts.c.value.type),
+        "days": func.coalesce(open_for, 0),
+    }
 
 
 def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
@@ -81,7 +91,7 @@ def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
         "key": case(*((kind.c.lead == lead, change.c[lead]) for lead in LEADS)),
         **{name: change.c[name] for name in BESIDE},
     }
-    query = select(*(keys[name].label(name) for name in KEYS), *summed(change))
+    query = select(*(keys[name].label(name) for name in KEYS), *summed(change)).where(keys["key"].is_not(None))
     return query.select_from(change.join(kind, true())).group_by(*keys.values()).having(unequal(change))
 
 

@@ -27,7 +27,8 @@ EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.s
 OLDEST_SQLITE = (3, 39, 0)
 WAIT = 5  # seconds for a lock or a free connection; on SQLite ?timeout= in the address says otherwise
 _TRIES = 4
-_PG_TIMEOUTS = f"-c statement_timeout=15s -c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout=60s"
+# Compiling a plan takes longer than any of ours runs.
+_PG_OPTIONS = f"-c jit=off -c statement_timeout=15s -c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout=60s"
 
 
 class Database:
@@ -241,6 +242,8 @@ def _sqlite_engine(address: URL) -> Engine:
         address.set(drivername="sqlite"),
         hide_parameters=True,
         poolclass=QueuePool,
+        pool_size=20,
+        max_overflow=20,
         pool_timeout=wait,
         connect_args={"timeout": wait, "isolation_level": None},
     )
@@ -270,7 +273,7 @@ def _postgresql_engine(address: URL) -> Engine:
         pool_size=20,
         max_overflow=10,
         pool_timeout=WAIT,
-        connect_args={"connect_timeout": 5, "options": f"-c timezone=UTC {_PG_TIMEOUTS}"},
+        connect_args={"connect_timeout": 5, "options": f"-c timezone=UTC {_PG_OPTIONS}"},
     )
 
 

@@ -98,6 +98,16 @@ def comparable(period: Period, today: date) -> Period | None:
     return Period(first, period.first)
 
 
+def in_months(period: Period) -> tuple[Period | None, list[Period]]:
+    """This function will split a period into its whole months, if any, and the days before and after them."""
+    first = period.first and (period.first if period.first.day == 1 else _add(period.first, 1))
+    after = period.after and period.after.replace(day=1)
+    if first and after and first >= after:
+        return None, [period]
+    ends = ((period.first, first), (after, period.after))
+    return Period(first, after), [Period(start, end) for start, end in ends if start != end]
+
+
 def month_ends(today: date, count: int) -> list[date]:
     """This function will give the last days of so many months, the last of them being `today`."""
     begun = date(today.year, today.month, 1)

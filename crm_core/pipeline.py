@@ -7,15 +7,15 @@ and its list cannot disagree because they are the same rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Date, Select, and_, false, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Date, Select, and_, func, literal, null, select, union_all
 
-from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql, tallies
+from crm_core import bridge, cells, customers, lifecycle, periods, settings, slices, sql, tallies
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group
@@ -69,6 +69,13 @@ class Sums:
     won_value: Decimal
     days: int
 
+    def __add__(self, other: Sums) -> Sums:
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Sums(*(one + more for one, more in pairs))
+
+
+NOTHING = Sums(0, Decimal(0), Decimal(0), 0)
+
 
 @dataclass(frozen=True)
 class Movement:
@@ -96,7 +103,7 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     """
     names = (by,) if isinstance(by, str) else tuple(by)
     query = _counted(person(conn, actor), slice_, names)
-    rows = [[*map(str, row[: len(names)]), *row[len(names) :]] for row in conn.execute(query)]
+    rows = [[*map(str, row[: len(names)]), *row[len(names) : len(names) + 3]] for row in conn.execute(query)]
     rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
     return pd.DataFrame(
         {name: pd.Series([r[i] for r in rows], dtype=object) for i, name in enumerate((*names, *MEASURES))}
@@ -105,13 +112,14 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
 
 def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> list[Sums]:
     """This function will count and sum many slices in the actor's scope at once, in their order; None is an empty one."""
-    asking, queries = person(conn, actor), []
-    for number, part in enumerate(parts):
-        facts = (part or Slice()).facts
-        where = _within(asking, part) if part else [false()]
-        queries.append(select(literal(number).label("number"), *_sums(facts), _days_open(facts)).where(*where))
-    found = sorted(conn.execute(union_all(*queries)), key=lambda row: row.number) if queries else []
-    return [Sums(*row[1:]) for row in found]
+    asking = person(conn, actor)
+    queries = [
+        _counted(asking, part, days=True).add_columns(literal(n).label("number"))
+        for n, part in enumerate(parts)
+        if part
+    ]
+    found = {row.number: Sums(*row[:-1]) for row in conn.execute(union_all(*queries))} if queries else {}
+    return [found.get(number, NOTHING) for number in range(len(parts))]
 
 
 def flows(
@@ -121,29 +129,41 @@ def flows(
 
     What `series` gives of each period and outcome, but in one reading; None is no period, and has nothing.
     """
-    known = {number: span.bounds() for number, span in enumerate(spans) if span}
-    found = [dict.fromkeys(lifecycle.CLOSED, Sums(0, Decimal(0), Decimal(0), 0)) for _ in spans]
-    if not known:
+    asking, part = person(conn, actor), slice_.narrowed(status=lifecycle.CLOSED)
+    found = [dict.fromkeys(lifecycle.CLOSED, NOTHING) for _ in spans]
+    if part is None:
         return found
-    facts = slice_.facts
-    instant = facts.c.closed_at.type
+    left = [(number, span) for number, span in enumerate(spans) if span]
+    if (known := tallies.query(asking, part, ("closed", "status"))) is not None:
+        halves = [(number, *periods.in_months(span)) for number, span in left]
+        left = [(number, span) for number, _whole, rest in halves for span in rest]
+        for month, status, *sums in conn.execute(known):
+            for number, whole, _rest in halves:
+                if whole and whole.overlap(periods.parse(month) or whole):
+                    found[number][status] += Sums(*sums)
+    if left:
+        for number, status, *sums in conn.execute(_closed_in(asking, part, left)):
+            found[number][status] += Sums(*sums)
+    return found
+
+
+def _closed_in(asking: Person, part: Slice, spans: Sequence[tuple[int, periods.Period]]) -> Select[Any]:
+    """What a slice closed in spans, row by row: number of the span, status, count, value, won value, days."""
+    facts, first, last = part.facts, periods.midnight(periods.FIRST_DAY), periods.midnight(periods.LAST_DAY)
     asked = union_all(
         *(
             select(
                 literal(number).label("number"),
-                literal(start or periods.midnight(periods.FIRST_DAY), instant).label("start"),
-                literal(end or periods.midnight(periods.LAST_DAY), instant).label("end"),
+                literal(start or first, facts.c.closed_at.type).label("start"),
+                literal(end or last, facts.c.closed_at.type).label("end"),
             )
-            for number, (start, end) in known.items()
+            for number, (start, end) in ((number, span.bounds()) for number, span in spans)
         )
     ).subquery("asked")
     inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)
-    where = [facts.c.status.in_(lifecycle.CLOSED), *_within(person(conn, actor), slice_)]
     keys = (asked.c.number, facts.c.status)
-    query = select(*keys, *_sums(facts), _days_open(facts)).join(facts, inside).where(*where).group_by(*keys)
-    for number, status, *sums in conn.execute(query):
-        found[number][status] = Sums(*sums)
-    return found
+    query = select(*keys, *_sums(facts), _days(facts)).join(facts, inside).where(*_within(asking, part))
+    return query.group_by(*keys)
 
 
 def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[tuple[int, Decimal]]:
@@ -246,7 +266,7 @@ def listing(
     beyond the last is the last.
     """
     asking = person(conn, actor)
-    count, value, won_value = conn.execute(_counted(asking, slice_)).one()
+    count, value, won_value = conn.execute(_counted(asking, slice_)).one()[:3]
     pages = max(1, -(-count // per_page))
     page = max(1, min(page, pages))
     query = rows_query(conn, actor, slice_, sort).limit(per_page).offset((page - 1) * per_page)
@@ -381,14 +401,17 @@ def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[
     return _within(person(conn, actor), slice_)
 
 
-def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = ()) -> Select[Any]:
-    """What a slice comes to, by these dimensions: from the tallies if they know, else row by row."""
+def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: bool = False) -> Select[Any]:
+    """What a slice comes to, by these dimensions: from the tallies if they know, else row by row.
+
+    The keys, count, value, won value, and the days from creation to close: these row by row if asked for.
+    """
     known = tallies.query(asking, slice_, names)
     if known is not None:
         return known
     facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
     where = [*_within(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
-    return select(*keys, *_sums(facts)).where(*where).group_by(*keys)
+    return select(*keys, *_sums(facts), *([_days(facts)] if days else [])).where(*where).group_by(*keys)
 
 
 def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
@@ -416,10 +439,8 @@ def _sums(facts: Any) -> list[ColumnElement[Any]]:
     ]
 
 
-def _days_open(facts: Any) -> ColumnElement[Any]:
-    anyday = literal(periods.FIRST_DAY, Date)
-    days = sql.days_since(facts.c.created_at, anyday) - sql.days_since(facts.c.closed_at, anyday)
-    return func.coalesce(func.sum(days), 0).label("days")
+def _days(facts: Any) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(cells.measured(facts)["days"]), 0).label("days")
 
 
 def _change(conn: Connection, slice_: Slice, where: list[ColumnElement[bool]]) -> Decimal | None:

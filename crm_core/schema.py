@@ -366,8 +366,9 @@ standing = Table(
 
 #: What the opportunities of each cell come to, of the company (`owner_id` 0) or of one owner's own: now (`at` 0),
 #: or by how much a month (202611) or a day (20261124) in India changed it. `key` is that of the dimension that
-#: leads: the region's code, the owner's id, the month of creation. The database keeps it with each change
-#: (`cells.KEEP`), and `tallies` proves it from the standings. No sum leaves what SQLite adds exactly.
+#: leads: the region's code, the owner's id, the month of creation or of closing; `days` are those from creation to
+#: closing. The database keeps it with each change (`cells.KEEP`), and `tallies` proves it from the standings. No
+#: sum leaves what SQLite adds exactly.
 tally = Table(
     "tally",
     metadata,
@@ -381,6 +382,7 @@ tally = Table(
     Column("count", BigInteger, nullable=False),
     Column("value_paise", Rupees, key="value", nullable=False),
     Column("won_value_paise", Rupees, key="won_value", nullable=False),
+    Column("days", BigInteger, nullable=False),
     *(CheckConstraint(f"abs({name}_paise) <= {9 * 10**18}", name=f"{name}_range") for name in ("value", "won_value")),
     sqlite_with_rowid=False,
 )

@@ -77,7 +77,7 @@ def _told() -> Iterator[tuple[ColumnElement[bool], Select[Any]]]:
 
 
 def query(asking: Person, slice_: Slice, by: Sequence[str]) -> Select[Any] | None:
-    """This function will select the keys of `by` (text), count, value and won_value of a slice in a person's scope.
+    """This function will select the keys of `by` (text), count, value, won_value and days of a slice in a person's scope.
 
     None where the tallies cannot tell: they know status, business unit, product and one dimension that
     leads, now or at the end of a day; of one owner's own now, that owner and one more.
@@ -97,11 +97,14 @@ def query(asking: Person, slice_: Slice, by: Sequence[str]) -> Select[Any] | Non
     parts = [_kept(lead, owner_id, day)] + ([] if everything else [_others(asking, lead)])
     facts = union_all(*parts).subquery("facts")
     where = [_chosen(facts.c[name], name, slice_) for name in slice_.but(asof=None).to_params()]
-    count, value, won_value = (func.coalesce(total, 0, type_=total.type) for total in cells.summed(facts))
+    sums: dict[str, ColumnElement[Any]] = {}
+    for name, total in zip(MEASURES, cells.summed(facts), strict=True):
+        whole = func.coalesce(total, 0, type_=total.type)
+        # PostgreSQL adds whole numbers up to a numeric
+        sums[name] = cast(whole, BigInteger) if name in ("count", "days") else whole
     keys = [facts.c[name] for name in by]
-    totals = select(*keys, cast(count, BigInteger).label("count"), value.label("value"), won_value.label("won_value"))
-    totals = totals.where(*where)
-    return totals.group_by(*keys).having(count > 0) if keys else totals
+    totals = select(*keys, *(total.label(name) for name, total in sums.items())).where(*where)
+    return totals.group_by(*keys).having(sums["count"] > 0) if keys else totals
 
 
 def on_days(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] | None:
@@ -143,25 +146,25 @@ def _kept(lead: str, owner_id: int, day: date | None) -> Any:
 
 def _others(asking: Person, lead: str) -> Select[Any]:
     """What a person sees beside their own, row by row: they are few, and nobody's own but another's."""
-    paise = opportunity.c.value.type
+    key = LEADS[lead](opportunity)
     return select(
         cast(opportunity.c.owner_id, Text),
-        LEADS[lead](opportunity),
+        key,
         *(opportunity.c[name] for name in BESIDE),
         literal(1),
-        opportunity.c.value,
-        func.coalesce(opportunity.c.won_value, 0, type_=paise),
-    ).where(others_visible_to(asking))
+        *cells.measured(opportunity).values(),
+    ).where(others_visible_to(asking), key.is_not(None))
 
 
 def _of_whole_months(slice_: Slice) -> bool:
-    ends = [end for period in slice_.parsed("created") for end in (period.first, period.after) if end]
+    known = [*slice_.parsed("created"), *slice_.parsed("closed")]
+    ends = [end for period in known for end in (period.first, period.after) if end]
     return all(end.day == 1 for end in ends)
 
 
 def _chosen(column: ColumnElement[str], name: str, slice_: Slice) -> ColumnElement[bool]:
     parsed = slice_.parsed(name)
-    if name != "created":
+    if name not in ("created", "closed"):
         return sql.any_of(column, [str(value) for value in parsed])
     months = [tuple(end and f"{end:%Y-%m}" for end in (period.first, period.after)) for period in parsed]
     return or_(false(), *(sql.between(column, *ends) for ends in months))

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("value_paise", crm_core.schema.Rupees(), nullable=False),
         sa.Column("won_value_paise", crm_core.schema.Rupees(), nullable=False),
+        sa.Column("days", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("abs(value_paise) <= 9000000000000000000", name=op.f("ck_tally_value_range")),
         sa.CheckConstraint("abs(won_value_paise) <= 9000000000000000000", name=op.f("ck_tally_won_value_range")),
         sa.PrimaryKeyConstraint(
