@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     union_all,
 )
 
@@ -44,6 +45,9 @@ _OF_DAYS, _OF_MONTHS, _OF_NOW = tally.c.at > _BETWEEN, tally.c.at.between(1, _BE
 
 def rebuild(conn: Connection) -> int:
     """This function will write all tallies anew from the standings and return how many. The owner runs it."""
+    if conn.dialect.name == "postgresql":
+        # Else what others change meanwhile would be counted twice, or not at all.
+        conn.execute(text("LOCK TABLE tally IN SHARE ROW EXCLUSIVE MODE"))
     conn.execute(delete(tally))
     for _kept_so, told in _told():
         conn.execute(insert(tally).from_select([*KEYS, *MEASURES], told))
