@@ -18,6 +18,7 @@ _MONTH = {
     "postgresql": "to_char(created_at AT TIME ZONE 'Asia/Kolkata', 'YYYY-MM')",
 }
 _INSTANT = {"sqlite": "TEXT", "postgresql": "timestamptz"}
+_KEY = {"sqlite": "integer", "postgresql": "bigint"}  # what SQLite takes for its own number of a row
 _AMOUNTS = "value, won_value"
 INDEXES = {
     "floor_opp": (
@@ -47,6 +48,12 @@ ROLLUPS = {
     "own_region": ("owner", "status", "bu", "product", "region"),
     "own_month": ("owner", "status", "bu", "product", "month"),
 }
+ADDING = (
+    "INSERT INTO floor_opp (status, region, owner, bu, product, created_at, value, customer, month, id) "
+    "VALUES ('open', ?, ?, 'valves', 'valve', ?, 45000000, ?, '2026-11', ?)"
+)
+MOVING = "UPDATE floor_opp SET status = 'offer_made' WHERE id = ? AND status = 'open'"
+EDITING = "UPDATE floor_opp SET value = ? WHERE id = ?"
 OPEN = "status IN ('open', 'offer_made')"
 
 
@@ -54,7 +61,7 @@ def build(conn: Any, kind: str) -> None:
     """This function will make the floors' tables from the records."""
     at, month = _INSTANT[kind], _MONTH[kind]
     columns = (
-        f"id bigint PRIMARY KEY, status TEXT, region TEXT, owner bigint, bu TEXT, product TEXT, created_at {at}, "
+        f"id {_KEY[kind]} PRIMARY KEY, status TEXT, region TEXT, owner bigint, bu TEXT, product TEXT, created_at {at}, "
         f"closed_at {at}, value bigint, won_value bigint, customer bigint, month TEXT"
     )
     rows = (
@@ -62,7 +69,7 @@ def build(conn: Any, kind: str) -> None:
         f"won_value_paise, customer_id, {month} FROM opportunity ORDER BY id"
     )
     for table in ("floor_opp", "floor_cut"):
-        conn.execute(f"CREATE TABLE {table} ({columns.replace('bigint PRIMARY', 'integer PRIMARY')})")
+        conn.execute(f"CREATE TABLE {table} ({columns})")
         conn.execute(f"INSERT INTO {table} {rows}")
     bare = " WITHOUT ROWID" if kind == "sqlite" else ""
     conn.execute(
@@ -187,6 +194,7 @@ class Floor:
                 f"INSERT INTO {table} ({key}, count, value, won_value) VALUES ({marks}, ?, ?, 0) ON CONFLICT ({key}) "
                 f"DO UPDATE SET count = {table}.count + excluded.count, value = {table}.value + excluded.value"
             )
-            for row, count, value in cells:
+            # in one order for every writer, so that they wait for each other instead of blocking
+            for row, count, value in sorted(cells, key=lambda cell: [str(cell[0][name]) for name in names]):
                 self.ask(adding, *(row[name] for name in names), count, value)
         self.ask("COMMIT")
