@@ -9,7 +9,7 @@ from math import ceil, floor, log10
 
 #: Of a line: its points (opportunities, milliseconds).
 Points = list[tuple[int, float]]
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM, LINE = 860, 460, 70, 56, 250, 60, 15
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM, LINE = 920, 460, 70, 56, 310, 60, 15
 COLOURS = ("#5b8fd6", "#c9655f", "#3f9d6d", "#8f7ad1", "#e0a23b", "#4aa3a2", "#98a2ad", "#b0679b", "#7a8a3c", "#444c56")
 
 

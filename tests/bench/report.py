@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.bench import peers, plots
 from tests.bench.measure import Taken
-from tests.bench.server import CLIENTS, Load, Run
+from tests.bench.server import CLIENTS, Served
 from tests.bench.writers import Written
 
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -37,7 +37,8 @@ class Report:
     load: float = field(default_factory=lambda: os.getloadavg()[0])
     operations: dict[tuple[str, int], dict[str, dict[str, Taken]]] = field(default_factory=dict)
     writers: dict[int, tuple[list[Written], dict[str, str]]] = field(default_factory=dict)
-    server: dict[int, tuple[list[Run], list[Load], dict[str, float]]] = field(default_factory=dict)
+    server: dict[int, Served] = field(default_factory=dict)
+    refused: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
 
     def write(self, out: Path, drawings: Path) -> None:
         """This function will write the page, and the plots beside it."""
@@ -50,12 +51,13 @@ class Report:
         if self._beside_others(drawings):
             title = "The dashboard beside others"
             parts += ["## Beside others", OTHERS, self._picture(out, drawings, "peers", title), self._peers()]
-        for (kind, count), found in self.operations.items():
-            parts += [f"## {KINDS[kind]}, {count:,} opportunities", _operations(found)]
+        for kind, count in dict.fromkeys((*self.operations, *self.refused)):
+            found, refused = self.operations.get((kind, count), {}), self.refused.get((kind, count), {})
+            parts += [f"## {KINDS[kind]}, {count:,} opportunities", _operations(found, refused)]
         for count, (written, proofs) in self.writers.items():
             parts += [f"## Twenty writers on PostgreSQL, {count:,} opportunities", _written(written, proofs)]
-        for count, (runs, loads, memory) in self.server.items():
-            parts += [f"## The app on SQLite, {count:,} opportunities", _server(runs, loads, memory)]
+        for count, served in self.server.items():
+            parts += [f"## The app on SQLite, {count:,} opportunities", _server(served)]
         out.write_text("\n\n".join(parts) + "\n")
 
     def _about(self) -> str:
@@ -77,9 +79,9 @@ class Report:
             + f", {packages}."
         )
 
-    def _points(self, kind: str, name: str) -> plots.Points:
+    def _points(self, kind: str, name: str, side: str = "core") -> plots.Points:
         return [
-            (count, found[name]["core"].median)
+            (count, found[name][side].median)
             for (of, count), found in self.operations.items()
             if of == kind and name in found
         ]
@@ -103,8 +105,11 @@ class Report:
         if not any(ours.values()):
             return False
         theirs = {name: list(zip(peers.SIZES, of[peers.DASHBOARD], strict=True)) for name, of in peers.PEERS.items()}
+        bare = {
+            f"floor, {side}, SQLite": self._points("sqlite", peers.DASHBOARD, side) for side in ("indexes", "rollups")
+        }
         title = "Dashboard: counts and values by status, region, owner and month"
-        (drawings / PLOTS["peers"]).write_text(plots.lines(title, {**ours, **theirs}, frozenset(ours)))
+        (drawings / PLOTS["peers"]).write_text(plots.lines(title, {**ours, **theirs, **bare}, frozenset(ours)))
         return True
 
     def _peers(self) -> str:
@@ -130,7 +135,7 @@ ours of the core alone: what a page of Streamlit adds is told below. What one pr
 page loads of Django and Datasette, and the requests a second of Django and Odoo."""
 
 
-def _operations(found: dict[str, dict[str, Taken]]) -> str:
+def _operations(found: dict[str, dict[str, Taken]], refused: dict[str, str]) -> str:
     rows = []
     for name, sides in found.items():
         core = sides["core"]
@@ -140,6 +145,7 @@ def _operations(found: dict[str, dict[str, Taken]]) -> str:
             row += [_ms(floor.median), _ms(floor.p95), f"{core.median / floor.median:,.1f}"] if floor else [""] * 3
         rows.append([*row, str(core.rounds)])
     heads = ["ms", "core", "p95", "indexes", "p95", "×", "rollups", "p95", "×", "rounds"]
+    rows += [[name, why, *[""] * (len(heads) - 2)] for name, why in refused.items()]
     return _table(heads, rows)
 
 
@@ -149,16 +155,17 @@ def _written(written: Iterable[Written], proofs: dict[str, str]) -> str:
     return _table(["", "transactions/s", "refused, outdated"], rows) + f"\n\nA recount afterwards – {proven}."
 
 
-def _server(runs: Iterable[Run], loads: Iterable[Load], memory: dict[str, float]) -> str:
+def _server(served: Served) -> str:
     rows = [
         [run.page.name, *map(_ms, (run.wall.median, run.wall.p95, run.processor.median)), f"{run.kilobytes:.0f}"]
-        for run in runs
+        for run in served.runs
     ]
     crowd = [
         [one.page.name, f"{one.each_second:,.1f}", str(one.failed), *map(_ms, (one.wall.median, one.wall.p95))]
-        for one in loads
+        for one in served.loads
     ]
-    held = ", ".join(f"{when} {much:,.0f} MB" for when, much in memory.items())
+    held = ", ".join(f"{when} {much:,.0f} MB" for when, much in served.memory.items())
+    rows += [[name, why, *[""] * 3] for name, why in served.failed.items()]
     return "\n\n".join(
         (
             "Full reruns of `uvicorn app:app` over its websocket, as a manager, taken in turns.",

@@ -22,8 +22,10 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
+from crm_core.database import open_database
 from tests.bench.measure import WARMING, Taken, taken
-from tests.bench.operations import Cast
+from tests.bench.operations import Cast, cast
+from tests.bench.places import Place
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = 20
@@ -78,19 +80,33 @@ def pages(those: Cast) -> list[Page]:
     ]
 
 
-def measured(url: str, those: Cast, seconds: float) -> tuple[list[Run], list[Load], dict[str, float]]:
-    """This function will run the app on a trial database: pages in turns, twenty clients, memory (MB) by moment."""
-    with started("app:app", url) as app, started("tests.bench.still:app", url) as still:
+@dataclass(frozen=True)
+class Served:
+    """All that was measured of a server; `memory` (MB) by moment, `failed`: what a page said that could not be drawn."""
+
+    runs: list[Run]
+    loads: list[Load]
+    memory: dict[str, float]
+    failed: dict[str, str]
+
+
+def measured(place: Place, seconds: float) -> Served:
+    """This function will run the app on a trial database: its pages in turns, then twenty clients at once."""
+    database = open_database(place.app)
+    those = cast(database)
+    database.dispose()
+    with started("app:app", place.app) as app, started("tests.bench.still:app", place.app) as still:
         servers = {"app": app, "still": still}
         app.sign_in(those.manager.user_id)
         for server in servers.values():
             server.greet()
         memory = {"at the start": app.memory()}
-        runs = _runs(servers, pages(those), seconds)
+        runs, failed = _runs(servers, pages(those), seconds)
         memory["after these runs"] = app.memory()
-        loads = [_load(servers[page.server], page, max(2.0, seconds)) for page in pages(those) if page.crowded]
+        crowded = [run.page for run in runs if run.page.crowded]
+        loads = [_load(servers[page.server], page, max(2.0, seconds)) for page in crowded]
         memory["after twenty clients"] = app.memory()
-        return runs, loads, memory
+        return Served(runs, loads, memory, failed)
 
 
 class Server:
@@ -180,22 +196,30 @@ def run(session: ClientConnection, path: str) -> int:
         message = ForwardMsg.FromString(raw)
         kind = message.WhichOneof("type")
         if kind == "delta" and message.delta.new_element.WhichOneof("type") in ("exception", "alert"):
-            wrong = f"{path}: {message.delta.new_element}"
+            told = message.delta.new_element
+            wrong = told.alert.body or told.exception.message
         if kind == "script_finished":
             if wrong:
                 raise Failed(wrong)
             return size
 
 
-def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> list[Run]:
+def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> tuple[list[Run], dict[str, str]]:
     times: dict[Page, list[tuple[float, float, int]]] = {page: [] for page in asked}
     sessions = {page: servers[page.server].session() for page in asked}
+    failed: dict[str, str] = {}
     end, number = time.monotonic() + seconds * len(asked), 0
     while number < WARMING + LEAST or time.monotonic() < end:
         for page in asked:
+            if page.name in failed:
+                continue
             server, started_at = servers[page.server], time.perf_counter()
             before = server.processor()
-            size = run(sessions[page], page.path)
+            try:
+                size = run(sessions[page], page.path)
+            except Failed as why:
+                failed[page.name] = str(why)
+                continue
             wall = (time.perf_counter() - started_at) * 1000
             time.sleep(0.03)  # what a run leaves to do is its own too
             if number >= WARMING:
@@ -205,9 +229,11 @@ def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> 
         session.close()
     made = []
     for page, many in times.items():
+        if page.name in failed:
+            continue
         walls, processors, sizes = (list(column) for column in zip(*many, strict=True))
         made.append(Run(page, taken(walls), taken(processors), sizes[-1] / 1024))
-    return made
+    return made, failed
 
 
 def _load(server: Server, page: Page, seconds: float) -> Load:
