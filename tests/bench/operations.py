@@ -166,14 +166,8 @@ class Bench:
 
     def _writes(self) -> Iterator[Operation]:
         floor, many = self.floor, len(self.cast.open)
-        cell = {
-            "status": "open",
-            "bu": "valves",
-            "product": "valve",
-            "region": self.cast.region,
-            "owner": self.cast.engineer.user_id,
-        }
-        cell["month"] = "2026-11"
+        cell = {"status": "open", "bu": "valves", "product": "valve", "month": "2026-11"}
+        cell |= {"region": self.cast.region, "owner": self.cast.engineer.user_id}
         given = {
             **{"customer_id": self.cast.customer, "title": "Gate valves, annual rate", "region": self.cast.region},
             **{"business_unit": "valves", "product": "valve", "value": "4,50,000", "next_step_on": "2026-12-24"},
