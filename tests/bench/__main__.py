@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import event
 
 from crm_core.database import open_database
 from crm_core.errors import Unavailable
 from tests.bench import operations, places, server, writers
 from tests.bench.floors import Floor
-from tests.bench.measure import measure
+from tests.bench.measure import WARMING, measure
 from tests.bench.report import KINDS, Report
 from tests.conftest import served as served_postgresql
 
@@ -74,9 +75,12 @@ def _measure(place: places.Place, count: int, options: argparse.Namespace, repor
 
 def _operations(place: places.Place, count: int, options: argparse.Namespace, report: Report) -> None:
     database, floor = open_database(place.app), Floor(place.bare(), place.kind)
+    said = []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
     for operation in operations.Bench(place, database, floor).operations():
         if not _wanted(options, operation.name):
             continue
+        said.clear()
         try:
             sides = measure(operation, options.seconds)
         except Unavailable as why:  # what takes longer than the program allows itself is a finding too
@@ -84,6 +88,8 @@ def _operations(place: places.Place, count: int, options: argparse.Namespace, re
             _say(f"  {operation.name}: {why}")
             continue
         report.operations.setdefault((place.kind, count), {})[operation.name] = sides
+        every = round(len(said) / (sides["core"].rounds + WARMING))
+        report.statements.setdefault((place.kind, count), {})[operation.name] = every
         _say(f"  {operation.name}: " + ", ".join(f"{side} {took.median:.3g} ms" for side, took in sides.items()))
     floor.conn.close()
     database.dispose()

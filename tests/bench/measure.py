@@ -10,6 +10,8 @@ from typing import Any
 
 #: The first rounds warm caches and prepare statements, and count for nothing.
 WARMING, LEAST, MOST = 2, 5, 300
+#: After so many seconds even less than LEAST rounds are enough.
+PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ def measure(operation: Operation, seconds: float) -> dict[str, Taken]:
     """This function will time an operation ("core") and its floors for about so many seconds."""
     sides = {"core": operation.core, **operation.floors}
     times: dict[str, list[float]] = {name: [] for name in sides}
-    end, number = 0.0, 0
-    while number < WARMING + LEAST or (time.perf_counter() < end and number < WARMING + MOST):
+    begun, number = time.perf_counter(), 0
+    while _more(number - WARMING, time.perf_counter() - begun, seconds):
         answers = {}
         for name, run in sides.items():
             started = time.perf_counter()
@@ -49,9 +51,15 @@ def measure(operation: Operation, seconds: float) -> dict[str, Taken]:
                 times[name].append(took)
         number += 1
         if number == WARMING:
-            end = time.perf_counter() + seconds
             _agree(operation, answers)
+            begun = time.perf_counter()
     return {name: taken(many) for name, many in times.items()}
+
+
+def _more(counted: int, spent: float, seconds: float) -> bool:
+    if counted < 1 or counted >= MOST:
+        return counted < 1
+    return spent < (PATIENCE if counted < LEAST else seconds)
 
 
 def taken(times: list[float]) -> Taken:

@@ -9,7 +9,19 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from crm_core import lifecycle, opportunities, periods, pipeline, settings, users
+from crm_core import (
+    audit,
+    flow,
+    forecast,
+    headline,
+    lifecycle,
+    opportunities,
+    periods,
+    pipeline,
+    settings,
+    targets,
+    users,
+)
 from crm_core.access import Actor
 from crm_core.database import Database, open_database
 from crm_core.schema import app_user, opportunity
@@ -20,6 +32,8 @@ from tests.bench.places import Place
 
 BREAKDOWNS = ("status", "region", "owner", "created")
 QUARTER, MONTH, YEAR, PAST_DAY = "fy2025-26-q2", "2025-08", "fy2025-26", date(2025, 5, 14)
+DAYS = periods.month_ends(date(2026, 10, 31), 14)
+MONTHS = [f"{day:%Y-%m}" for day in DAYS]
 RARE, COMMON = "sugars 77", "slurry"
 
 
@@ -70,6 +84,7 @@ class Bench:
         yield from self._dashboards()
         yield from self._lists()
         yield from self._past()
+        yield from self._page()
         yield Operation("start: open the database", lambda _round: open_database(self.place.app).dispose())
         yield from self._writes()
 
@@ -126,7 +141,7 @@ class Bench:
         yield self._list("everything", Slice(), everything)
         middle = self.cast.count // 50
         deep = {"indexes": floor.page(offset=(middle - 1) * 25)}
-        yield self._list("everything, its middle page", Slice(), deep, middle)
+        yield self._list("the middle of everything", Slice(), deep, middle)
         for name, text in (("few", RARE), ("many", COMMON)):
             yield self._list(f"text that {name} have", Slice(q=text), {"indexes": floor.found(text)})
 
@@ -161,6 +176,32 @@ class Bench:
 
             floors: dict[str, Any] = {"indexes": lambda _round, s=start, e=end: floor.moved(s, e)}
             yield Operation(f"bridge: one {name}", core, floors, _steps)
+
+    def _page(self) -> Iterator[Operation]:
+        """What the app's dashboard asks beside the breakdowns, a call each; no bare SQL is written for these."""
+        parts = [headline.closed(Slice(), YEAR if s.closed else "", s.code) for s in lifecycle.STAGES]
+        in_pipeline = Slice(status=lifecycle.PIPELINE)
+        calls: tuple[tuple[str, Callable[..., Any], tuple[Any, ...]], ...] = (
+            ("headline", headline.figures, (Slice(), YEAR)),
+            ("overdue, 14 days of it", pipeline.on_days, (Slice(attention="overdue"), DAYS)),
+            ("open pipeline, 14 days of it", pipeline.on_days, (in_pipeline, DAYS)),
+            ("weighted, 7 days of it", forecast.weighted_on, (Slice(), DAYS[::2])),
+            ("what was won, 14 periods", pipeline.series, ([headline.closed(Slice(), m, "won") for m in MONTHS],)),
+            ("stages", pipeline.series, (parts,)),
+            ("target against achieved", targets.achieved, ("region", Slice(), YEAR)),
+            ("open pipeline by owner and status", pipeline.totals, (in_pipeline, ("owner", "status"))),
+            ("owners to choose from", pipeline.choices, ("owner",)),
+            ("flow", flow.flow, (Slice(created=YEAR),)),
+            ("forecast", forecast.likely, (Slice(), QUARTER)),
+            ("newest change", audit.latest, ()),
+        )
+        for name, verb, given in calls:
+
+            def core(_round: int, verb: Callable[..., Any] = verb, given: tuple[Any, ...] = given) -> Any:
+                with self.database.read() as conn:
+                    return verb(conn, self.cast.manager, *given)
+
+            yield Operation(f"page: {name}", core)
 
     # Writing, each committed
 
