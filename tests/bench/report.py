@@ -76,7 +76,7 @@ class Report:
         packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         return (
             f"Written by `{self.command}` on {datetime.now(UTC):%d %B %Y}, {datetime.now(UTC):%H:%M} UTC, on {os.cpu_count()} cores "
-            f"({model}) with {memory:.0f} GB, Linux {platform.release()}; load before it: {self.load:.1f}. "
+            f"({model}) with {memory:.0f} GB, Linux {platform.release().partition('-')[0]}; load before it: {self.load:.1f}. "
             f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version} (WAL, synchronous=FULL)"
             + (f", PostgreSQL {self.postgresql} (its defaults, fsync on)" if self.postgresql else "")
             + f", {packages}."
@@ -146,7 +146,7 @@ def _operations(found: dict[str, dict[str, Taken]], refused: dict[str, str], sai
         for side in ("indexes", "rollups"):
             floor = sides.get(side)
             row += [_ms(floor.median), _ms(floor.p95), f"{core.median / floor.median:,.1f}"] if floor else [""] * 3
-        rows.append([*row, str(said[name]), str(core.rounds)])
+        rows.append([*row, str(said[name] or ""), str(core.rounds)])
     heads = ["ms", "core", "p95", "indexes", "p95", "×", "rollups", "p95", "×", "SQL", "rounds"]
     rows += [[name, why, *[""] * (len(heads) - 2)] for name, why in refused.items()]
     return _table(heads, rows)
