@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -180,15 +181,10 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     database.dispose()
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """A throw-away PostgreSQL server of this worker's own; the address of its maintenance database."""
-    given = os.environ.get("CRM_TEST_DATABASE_URL")
-    if given:
-        yield given
-        return
+@contextmanager
+def served(home: Path, *settings: str) -> Iterator[str]:
+    """This function will run a PostgreSQL server in a folder, made there if need be; gives its maintenance database."""
     tools = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-    home = Path(tempfile.mkdtemp(prefix="crm-pg-"))
     prefix = []
     if os.geteuid() == 0:
         shutil.chown(home, "postgres", "postgres")
@@ -201,17 +197,34 @@ def postgresql() -> Iterator[str]:
         subprocess.run([*prefix, str(tools / tool), *arguments], check=True, cwd=home, stdout=subprocess.DEVNULL)
 
     data = str(home / "data")
-    run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-    said = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c max_connections=200 -c fsync=off"
+    if not Path(data).exists():
+        run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+    said = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c max_connections=200"
+    said += "".join(f" -c {setting}" for setting in settings)
     run("pg_ctl", "-D", data, "-w", "-l", str(home / "log"), "-o", said, "start")
     try:
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
-        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        run("pg_ctl", "-D", data, "-m", "immediate" if "fsync=off" in settings else "fast", "stop")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A throw-away PostgreSQL server of this worker's own; the address of its maintenance database."""
+    given = os.environ.get("CRM_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    home = Path(tempfile.mkdtemp(prefix="crm-pg-"))
+    try:
+        with served(home, "fsync=off") as address:
+            yield address
+    finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _maintain(address: str, statement: str) -> None:
+def maintain(address: str, statement: str) -> None:
+    """This function will run one statement on a server, outside a transaction."""
     with psycopg.connect(address, autocommit=True) as conn:
         conn.execute(statement)
 
@@ -221,7 +234,7 @@ def app_login(postgresql: str) -> Iterator[tuple[str, str]]:
     """The name and password of the app's role on this worker's server; `init` makes it."""
     name = f"crm_web_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
     yield name, "let me in"
-    _maintain(postgresql, f"DROP ROLE IF EXISTS {name}")
+    maintain(postgresql, f"DROP ROLE IF EXISTS {name}")
 
 
 @pytest.fixture(scope="session")
@@ -231,10 +244,10 @@ def templates(
     """One furnished and closed database of each kind, to be copied; its address for the app and for the owner."""
     folder = tmp_path_factory.mktemp("template")
     name = f"template_{app_login[0]}"
-    _maintain(postgresql, f"CREATE DATABASE {name}")
+    maintain(postgresql, f"CREATE DATABASE {name}")
     file, owned = f"sqlite:///{folder / 'crm.sqlite3'}", make_url(postgresql).set(database=name)
     app = owned.set(username=app_login[0], password=app_login[1])
-    addresses = {"sqlite": (file, file), "postgresql": (_whole(app), _whole(owned))}
+    addresses = {"sqlite": (file, file), "postgresql": (whole(app), whole(owned))}
     for app_address, owner_address in addresses.values():
         database = open_database(owner_address, owner=True)
         furnish(database)
@@ -247,7 +260,8 @@ def templates(
     return addresses
 
 
-def _whole(address: URL) -> str:
+def whole(address: URL) -> str:
+    """This function will write an address with its password."""
     return address.render_as_string(hide_password=False)
 
 
@@ -268,9 +282,9 @@ def addresses(
         yield (f"sqlite:///{target}",) * 2
         return
     name = f"{owner.database}_{_made}"
-    _maintain(postgresql, f"CREATE DATABASE {name} TEMPLATE {owner.database}")
-    yield _whole(app.set(database=name)), _whole(owner.set(database=name))
-    _maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+    maintain(postgresql, f"CREATE DATABASE {name} TEMPLATE {owner.database}")
+    yield whole(app.set(database=name)), whole(owner.set(database=name))
+    maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -1,0 +1,259 @@
+"""The real app, driven over its websocket as a browser does, beside pages of Streamlit that ask no database."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import ClientConnection, connect
+
+from crm_core.database import open_database
+from tests.bench.measure import WARMING, Taken, taken
+from tests.bench.operations import Cast, cast
+from tests.bench.places import Place
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = 20
+#: With a process's number it is the clock of all that the process's threads ever ran (clock_getcpuclockid).
+_SCHEDULED = 2
+#: How often at least a page is run to be timed.
+LEAST = 5
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page to measure: its name, which server it is on, its path with parameters, whether twenty ask for it too."""
+
+    name: str
+    server: str
+    path: str
+    crowded: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """What full reruns of a page took: on the wall, of the server's processor, and how much was sent (KB)."""
+
+    page: Page
+    wall: Taken
+    processor: Taken
+    kilobytes: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """What twenty clients at once got of a page, how often it could not be drawn, the server's memory (MB) afterwards."""
+
+    page: Page
+    each_second: float
+    failed: int
+    wall: Taken
+    memory: float
+
+
+def pages(those: Cast) -> list[Page]:
+    """This function will name the pages of the app and of bare Streamlit that are measured."""
+    narrow = f"status=open&region={those.region}&owner={those.busy}"
+    return [
+        Page("dashboard", "app", "/?period=fy2025-26"),
+        Page("dashboard, one business unit", "app", "/?period=fy2025-26&business_unit=industrial_pumps", crowded=False),
+        Page("list: status, region and owner", "app", f"/opportunities?{narrow}"),
+        Page("list: status", "app", "/opportunities?status=open", crowded=False),
+        Page("record", "app", "/opportunity?id=7"),
+        Page("Streamlit, an empty page", "still", "/", crowded=False),
+        Page("Streamlit, 8 metrics, 4 charts, 50 rows", "still", "/?full=1"),
+    ]
+
+
+@dataclass(frozen=True)
+class Served:
+    """All that was measured of a server; `memory` (MB) by moment, `failed`: what a page said that could not be drawn."""
+
+    runs: list[Run]
+    loads: list[Load]
+    memory: dict[str, float]
+    failed: dict[str, str]
+
+
+def measured(place: Place, seconds: float) -> Served:
+    """This function will run the app on a trial database: its pages in turns, then twenty clients at once."""
+    database = open_database(place.app)
+    those = cast(database)
+    database.dispose()
+    with started("app:app", place.app) as app, started("tests.bench.still:app", place.app) as still:
+        servers = {"app": app, "still": still}
+        app.sign_in(those.manager.user_id)
+        for server in servers.values():
+            server.greet()
+        memory = {"at the start": app.memory()}
+        runs, failed = _runs(servers, pages(those), seconds)
+        memory["after these runs"] = app.memory()
+        crowded = [run.page for run in runs if run.page.crowded]
+        loads = [_load(servers[page.server], page, max(2.0, seconds)) for page in crowded]
+        memory["after twenty clients"] = app.memory()
+        return Served(runs, loads, memory, failed)
+
+
+class Server:
+    """One server process and a way to talk to it as a browser does."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self.process, self.address = process, f"http://127.0.0.1:{port}"
+        self.jar = CookieJar()
+        self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar)).open
+
+    def get(self, path: str) -> None:
+        """This function will read one address, keeping its cookies."""
+        self._open(self.address + path, timeout=30).read()
+
+    def sign_in(self, person: int) -> None:
+        """This function will choose a person of the trial."""
+        self.get(f"/trial/sign-in?person={person}&next=/healthz")
+
+    def greet(self) -> None:
+        """This function will ask what a browser asks before it opens the websocket."""
+        self.get("/_stcore/health")
+        self.get("/_stcore/host-config")
+
+    def session(self) -> ClientConnection:
+        """This function will open a websocket: a session of its own."""
+        cookies = {cookie.name: cookie.value for cookie in self.jar}
+        return connect(
+            self.address.replace("http", "ws") + "/_stcore/stream",
+            origin=self.address,
+            subprotocols=["streamlit", *filter(None, [cookies.get("_streamlit_xsrf")])],
+            additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
+            max_size=None,
+        )
+
+    def processor(self) -> float:
+        """This function will tell what the process has had of the processor, threads that ended included, in ms."""
+        return time.clock_gettime((~self.process.pid << 3) | _SCHEDULED) * 1000
+
+    def memory(self) -> float:
+        """This function will tell the process's resident memory, in MB."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+@contextmanager
+def started(app: str, url: str) -> Iterator[Server]:
+    """This function will serve an app on a free port until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning"]
+    env = {**os.environ, "CRM_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=said, stderr=said)
+        server = Server(process, port)
+        try:
+            end = time.monotonic() + 120
+            while time.monotonic() < end:
+                try:
+                    server.get("/_stcore/health")
+                    break
+                except OSError:
+                    time.sleep(0.2)
+            else:
+                said.seek(0)
+                raise AssertionError(said.read().decode())
+            yield server
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+class Failed(Exception):
+    """A page said that it could not be drawn."""
+
+
+def run(session: ClientConnection, path: str) -> int:
+    """This function will have a page run in full and return how many bytes it sent. Raises Failed."""
+    asked = BackMsg()
+    page, _, query = path.partition("?")
+    asked.rerun_script.page_name, asked.rerun_script.query_string = page.strip("/"), query
+    session.send(asked.SerializeToString())
+    size, wrong = 0, ""
+    while True:
+        raw: Any = session.recv(120)
+        size += len(raw)
+        message = ForwardMsg.FromString(raw)
+        kind = message.WhichOneof("type")
+        if kind == "delta" and message.delta.new_element.WhichOneof("type") in ("exception", "alert"):
+            told = message.delta.new_element
+            wrong = told.alert.body or told.exception.message
+        if kind == "script_finished":
+            if wrong:
+                raise Failed(wrong)
+            return size
+
+
+def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> tuple[list[Run], dict[str, str]]:
+    times: dict[Page, list[tuple[float, float, int]]] = {page: [] for page in asked}
+    sessions = {page: servers[page.server].session() for page in asked}
+    failed: dict[str, str] = {}
+    end, number = time.monotonic() + seconds * len(asked), 0
+    while number < WARMING + LEAST or time.monotonic() < end:
+        for page in asked:
+            if page.name in failed:
+                continue
+            server, started_at = servers[page.server], time.perf_counter()
+            before = server.processor()
+            try:
+                size = run(sessions[page], page.path)
+            except Failed as why:
+                failed[page.name] = str(why)
+                continue
+            wall = (time.perf_counter() - started_at) * 1000
+            time.sleep(0.03)  # what a run leaves to do is its own too
+            if number >= WARMING:
+                times[page].append((wall, server.processor() - before, size))
+        number += 1
+    for session in sessions.values():
+        session.close()
+    made = []
+    for page, many in times.items():
+        if page.name in failed:
+            continue
+        walls, processors, sizes = (list(column) for column in zip(*many, strict=True))
+        made.append(Run(page, taken(walls), taken(processors), sizes[-1] / 1024))
+    return made, failed
+
+
+def _load(server: Server, page: Page, seconds: float) -> Load:
+    ready = threading.Barrier(CLIENTS)
+
+    def client(_number: int) -> tuple[float, int, list[float]]:
+        session, times, failed = server.session(), [], 0
+        ready.wait(120)
+        begun = last = time.perf_counter()
+        while last - begun < seconds:
+            started_at = last
+            try:
+                run(session, page.path)
+            except Failed:
+                failed += 1
+            last = time.perf_counter()
+            times.append((last - started_at) * 1000)
+        session.close()
+        return (len(times) - failed) / (last - begun), failed, times
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        rates, failed, times = zip(*pool.map(client, range(CLIENTS)), strict=True)
+    return Load(page, sum(rates), sum(failed), taken([took for many in times for took in many]), server.memory())

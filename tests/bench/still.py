@@ -1,0 +1,47 @@
+"""Two pages that ask no database, an empty one and a full one: what Streamlit itself takes for a run."""
+
+import gc
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages import _charts
+
+METRICS, CHARTS, ROWS = 8, 4, 50
+FRAME = pd.DataFrame(
+    {
+        "key": [f"region_{n}" for n in range(20)],
+        "label": [f"Region {n}" for n in range(20)],
+        "amount": [float(1_000_000 * n % 7_000_000) for n in range(20)],
+        "shown": "₹12.3 L",
+        "said": "12 opportunities",
+    }
+)
+LIST = pd.DataFrame({f"column {c}": [f"value {c} of row {r}" for r in range(ROWS)] for c in range(8)})
+
+
+@asynccontextmanager
+async def lifespan(_app: object):
+    """This function will leave what is there from the start out of every later collection, as the app does."""
+    gc.collect()
+    gc.freeze()
+    yield {}
+
+
+def full() -> None:
+    """This function will draw as much as a dashboard and a list together."""
+    for number, column in enumerate(st.columns(4) * (METRICS // 4)):
+        column.metric(f"Figure {number}", "₹12.3 Cr", "₹1.2 Cr")
+    for number, column in enumerate(st.columns(2) * (CHARTS // 2)):
+        with column:
+            _charts.draw(_charts.ranked, FRAME, f"chart {number}", 300, "INR", "blue")
+    st.dataframe(LIST)
+
+
+if get_script_run_ctx(suppress_warning=True) is None:
+    app = st.App(Path(__file__), lifespan=lifespan)
+elif "full" in st.query_params:
+    full()
