@@ -6,6 +6,7 @@ a slice asks that is not kept is counted row by row (`pipeline`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -80,7 +81,8 @@ def _told() -> Iterator[tuple[ColumnElement[bool], Select[Any]]]:
     yield ~_COMPANY, cells.counted(cells.changes(still, false()).cte("change"), OF_OWNERS)
 
 
-def query(asking: Person, slice_: Slice, by: Sequence[str]) -> Select[Any] | None:
+@functools.lru_cache(maxsize=1024)  # it depends on nothing else, and takes longer to build than to answer
+def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any] | None:
     """This function will select the keys of `by` (text), count, value, won_value and days of a slice in a person's scope.
 
     None where the tallies cannot tell: they know status, business unit, product and one dimension that
@@ -118,7 +120,7 @@ def on_days(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] 
     days as well. None where the tallies cannot tell (`query`).
     """
     part = slice_.but(asof=str(max(days)))
-    if query(asking, part, ()) is None:
+    if query(asking, part) is None:
         return None
     lead = min(part.to_params().keys() & LEADS.keys(), default="region")
     months = sorted({day.year * 100 + day.month for day in days})
