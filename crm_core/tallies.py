@@ -27,6 +27,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     union_all,
 )
 
@@ -86,21 +87,22 @@ def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any
     """This function will select the keys of `by` (text), count, value, won_value and days of a slice in a person's scope.
 
     None where the tallies cannot tell: they know status, business unit, product and one dimension that
-    leads, now or at the end of a day; of one owner's own now, that owner and one more.
+    leads, now or at the end of a day; now, owners and one more.
     """
     asked, day = slice_.to_params().keys() | set(by), slice_.day()
     leads = asked & LEADS.keys()
     if asked - leads - {*BESIDE, "asof"} or (slice_.asof and not day) or not _of_whole_months(slice_):
         return None
     everything = asking.may("opportunity.see_all")
-    owner_id = COMPANY
+    whose = _COMPANY
     if not everything or len(leads) > 1:
-        owner_id = _owner(asking, slice_)
+        known = "owner" in leads if everything else asking.may("opportunity.see_own")
         leads -= {"owner"}
-        if owner_id == COMPANY or day or len(leads) > 1:
+        if not known or day or len(leads) > 1:
             return None
+        whose = _owned(slice_) if everything else tally.c.owner_id == asking.id
     lead = min(leads, default="region")
-    parts = [_kept(lead, owner_id, day)] + ([] if everything else [_others(asking, lead)])
+    parts = [_kept(lead, whose, day)] + ([] if everything else [_others(asking, lead)])
     facts = union_all(*parts).subquery("facts")
     where = [_chosen(facts.c[name], name, slice_) for name in slice_.but(asof=None).to_params()]
     sums: dict[str, ColumnElement[Any]] = {}
@@ -131,19 +133,18 @@ def on_days(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] 
     return select(facts.c.at, *cells.summed(facts)[:2]).where(*where).group_by(facts.c.at)
 
 
-def _owner(asking: Person, slice_: Slice) -> int:
-    """Whose own opportunities a slice is of: theirs who see no more, else the one owner's that it names, or the company's."""
-    if asking.may("opportunity.see_all"):
-        return slice_.parsed("owner")[0] if len(slice_.owner) == 1 == len(slice_.parsed("owner")) else COMPANY
-    return asking.id if asking.may("opportunity.see_own") else COMPANY
+def _owned(slice_: Slice) -> ColumnElement[bool]:
+    """The own cells of the owners that a slice names, or of all."""
+    named = sql.any_of(tally.c.owner_id, slice_.parsed("owner")) if slice_.owner else true()
+    return and_(tally.c.owner_id > COMPANY, named)
 
 
-def _kept(lead: str, owner_id: int, day: date | None) -> Any:
+def _kept(lead: str, whose: ColumnElement[bool], day: date | None) -> Any:
     query: Any = select(
         *([] if lead == "owner" else [cast(tally.c.owner_id, Text).label("owner")]),
         tally.c.key.label(lead),
         *(tally.c[name] for name in (*BESIDE, *MEASURES)),
-    ).where(tally.c.lead == lead, tally.c.owner_id == owner_id)
+    ).where(tally.c.lead == lead, whose)
     if day is None:
         return query.where(_OF_NOW)
     month = day.year * 100 + day.month
