@@ -85,3 +85,13 @@ def test_a_period_survives_its_code(one: date, other: date) -> None:
     """Shortest code, same days."""
     period = Period(min(one, other), max(one, other) + timedelta(days=1))
     assert period == periods.parse(period.code())
+
+
+@given(DAYS, DAYS, DAYS)
+def test_a_periods_months_and_the_days_beside_them_are_the_period(one: date, other: date, day: date) -> None:
+    """Each day of it once; the months are whole."""
+    period = Period(min(one, other), max(one, other) + timedelta(days=1))
+    months, rest = periods.in_months(period)
+    held = [part for part in (months, *rest) if part and part.overlap(Period(day, day + timedelta(days=1)))]
+    assert len(held) == bool(period.overlap(Period(day, day + timedelta(days=1))))
+    assert months is None or months.first.day == months.after.day == 1  # type: ignore[union-attr]

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from crm_core import access, audit, clock, opportunities, pipeline, settings, stage_limits, targets, trail, users
+from crm_core import (
+    access,
+    audit,
+    clock,
+    headline,
+    opportunities,
+    pipeline,
+    settings,
+    stage_limits,
+    targets,
+    trail,
+    users,
+)
 from crm_core.errors import Conflict, Invalid, NotAllowed
 from crm_core.slices import AuditSlice, Slice
 from tests.conftest import Office
@@ -283,3 +295,30 @@ def test_a_limit_counts_at_once(office: Office) -> None:
     assert [made] == office.ask(pipeline.ids, office.kavya, stale)
     office.do(stage_limits.set_limits, office.kavya, {"open": ""})
     assert [] == office.ask(pipeline.ids, office.kavya, stale)
+
+
+def test_the_headline_sets_achieved_against_target_now_before_and_by_month(office: Office) -> None:
+    """By the same day of the period before, of the whole of its target; without a target, no share."""
+    put(office, "region", "2026-04", {"coimbatore": "2 lakh"})
+    put(office, "region", "2026-05", {"coimbatore": "4 lakh"})
+    for at, value in ((MAY, "3 lakh"), (MAY.replace(month=4), "1 lakh"), (MAY.replace(month=4, day=28), "2 lakh")):
+        won(office, "asha", at, value)  # of a potential of one lakh
+
+    def figures(code: str, day: date = date(2026, 6, 1)) -> dict[str, headline.Figure]:
+        return {figure.name: figure for figure in office.ask(headline.figures, office.kavya, Slice(), code, day)}
+
+    told = figures("2026-05")
+    assert (4 * LAKH, 2 * LAKH, "vs Apr 2026") == (told["target"].value, told["target"].before, told["target"].since)
+    assert (3 * LAKH, 3 * LAKH) == (told["achieved"].value, told["achieved"].before)
+    assert (Decimal(75), Decimal(150)) == (told["share"].value, told["share"].before)
+    assert [2 * LAKH, 4 * LAKH, None] == list(told["target"].trend[-3:])
+    assert [Decimal(150), Decimal(75), None] == list(told["share"].trend[-3:])
+    running = figures("2026-05", date(2026, 5, 20))
+    assert ("vs 1 Apr 2026 to 20 Apr 2026", Decimal(50)) == (running["share"].since, running["share"].before)
+    assert 2 * LAKH == running["target"].before
+    assert (None, None, "") == (
+        figures("2026-06")["share"].value,
+        figures("")["target"].value,
+        figures("")["target"].since,
+    )
+    assert "" == figures("2026-04")["target"].since, "March had none"
