@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
-from crm_core import roles, rules
-from crm_core.database import Database, open_database
+from crm_core import courses, roles, rules, tallies
+from crm_core.database import Database, open_database, unhurry
 from crm_core.schema import audit, customer, opportunity
 from tests.bench import data, floors
 from tests.conftest import maintain, whole
@@ -177,8 +176,7 @@ def _quoted(name: str) -> str:
 def _finish(database: Database) -> None:
     """Put back what keeps a database right, and what it keeps beside the records."""
     with database.write() as conn:
+        unhurry(conn)
         rules.install(conn)
-        if conn.dialect.name == "postgresql":
-            conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        if importlib.util.find_spec("crm_core.tallies"):
-            importlib.import_module("crm_core.tallies").rebuild(conn)
+        tallies.rebuild(conn)
+        courses.rebuild(conn)
