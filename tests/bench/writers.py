@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import random
 import time
@@ -13,12 +12,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, text
-
+from crm_core import courses, fields, opportunities, standings, tallies
 from crm_core import demo_words as words
-from crm_core import fields, opportunities, standings
 from crm_core.access import Actor
-from crm_core.database import Database, open_database
+from crm_core.database import Database, open_database, unhurry
 from crm_core.errors import Conflict, Invalid
 from tests.bench import floors
 from tests.bench.floors import Floor
@@ -70,15 +67,11 @@ def _together(name: str, pool: Executor, work: Callable[..., tuple[int, int]], s
 def holds(place: Place) -> dict[str, str]:
     """This function will prove what is kept beside the records by a recount: what is wrong by its name, or ""."""
     database = open_database(place.owner, owner=True)
-    proofs: dict[str, Callable[[Connection], str]] = {"standings": standings.verify}
-    if importlib.util.find_spec("crm_core.tallies"):
-        proofs["tallies"] = importlib.import_module("crm_core.tallies").verify
     found = {}
-    for name, proof in proofs.items():
+    for kept in (standings, tallies, courses):
         with database.read() as conn:
-            if place.kind == "postgresql":
-                conn.execute(text("SET LOCAL statement_timeout = 0"))
-            found[name] = proof(conn)
+            unhurry(conn)
+            found[kept.__name__.rpartition(".")[2]] = kept.verify(conn)
     database.dispose()
     return found
 
