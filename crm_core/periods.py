@@ -7,6 +7,7 @@ December) and `2026-04-01..2026-06-30` (from and to day, either may be missing).
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -51,6 +52,7 @@ class Period:
         return f"{self.first or ''}..{self.last or ''}"
 
 
+@functools.lru_cache(maxsize=4096)
 def parse(code: str) -> Period | None:
     """This function will read a period's code; None when it names no period between 1990 and 2199."""
     try:
@@ -122,13 +124,14 @@ def offered(today: date) -> list[str]:
     return [*months, *(f"{years[0]}-q{q}" for q in range(1, 5)), *years]
 
 
-def parts(period: Period | None) -> list[Period] | None:
+@functools.lru_cache(maxsize=4096)
+def parts(period: Period | None) -> tuple[Period, ...] | None:
     """This function will give a financial year's quarters, a quarter's months, none of a month; None for any other."""
     if period is None or period.first is None or period.after is None:
         return None
     for months, begins, piece in ((12, (4,), 3), (3, (1, 4, 7, 10), 1), (1, range(1, 13), 1)):
         if period.first.month in begins and period == _months(period.first.replace(day=1), months):
-            return [_months(_add(period.first, n), piece) for n in range(0, months, piece)] if months > 1 else []
+            return tuple(_months(_add(period.first, n), piece) for n in range(0, months, piece) if months > 1)
     return None
 
 

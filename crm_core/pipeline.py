@@ -135,9 +135,10 @@ def flows(
     if (known := tallies.query(asking, part, ("closed", "status"))) is not None:
         halves = [(number, *periods.in_months(span)) for number, span in left]
         left = [(number, span) for number, _whole, rest in halves for span in rest]
-        for month, status, *sums in conn.execute(known):
+        for code, status, *sums in conn.execute(known):
+            month = periods.parse(code)
             for number, whole, _rest in halves:
-                if whole and whole.overlap(periods.parse(month) or whole):
+                if month and whole and whole.overlap(month):
                     found[number][status] += Sums(*sums)
     if left:
         for number, status, *sums in conn.execute(_closed_in(asking, part, left)):
