@@ -53,7 +53,7 @@ STYLE = """<style>
 [class*="st-key-log-"] [data-testid="stVerticalBlock"] {gap: .15rem}
 [class*="st-key-log-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
 [class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) [data-testid="stText"] {text-align: right; font-variant-numeric: tabular-nums}
-.st-key-list [data-testid="stMarkdownContainer"] {margin-bottom: 0}
+[class*="st-key-row-"] [data-testid="stMarkdownContainer"] {margin-bottom: 0}
 [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
 [data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
 [class*="st-key-row-"] [data-testid="stText"], [class*="st-key-row-"] p {font-size: .875rem; line-height: 1.4}

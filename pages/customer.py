@@ -29,6 +29,19 @@ def source_lead() -> None:
     link(f"From the lead of {lead.contact}", "lead", {"id": str(lead.id)})
 
 
+def merge_form(form: str) -> None:
+    """This function will merge the customer into another, said twice."""
+    others = {i: name for i, name in visitor.ask(customers.choices).items() if i != record.id}
+    into = st.selectbox("Merge into", list(others), index=None, format_func=others.get, key=f"{form}-into")
+    if into:
+        st.warning(
+            f"All its opportunities and offers go to {plain(others[into])}, and {plain(record.company)} "
+            "is closed for good. This cannot be undone."
+        )
+    if st.button("Merge for good", key=f"{form}-merge", type="primary", disabled=into is None):
+        run(form, customers.merge, into)
+
+
 link("Back to the customers", "customers", {"q": param("q"), "page": param("page")}, icon=":material/arrow_back:")
 st.title(plain(record.company))
 if record.merged_into_id:
@@ -70,12 +83,15 @@ if record.active and visitor.person.may("offer.create"):
     link("New offer", "new_offer", {"customer": str(record.id)}, icon=":material/add:")
 
 if visitor.person.may("customer.change"):
-    with st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}"):
-        form = f"edit-customer-{record.id}"
-        show(form, record.version)
-        typed = inputs(form, record._mapping, problems(form, customers.FIELDS))
-        if st.button("Save changes", type="primary", key=f"{form}-save"):
-            run(form, customers.edit, typed)
+    # closed, it is not built
+    editing = st.expander("Edit", icon=":material/edit:", key=f"editing-{record.id}", on_change="rerun")
+    if editing.open:
+        with editing:
+            form = f"edit-customer-{record.id}"
+            show(form, record.version)
+            typed = inputs(form, record._mapping, problems(form, customers.FIELDS))
+            if st.button("Save changes", type="primary", key=f"{form}-save"):
+                run(form, customers.edit, typed)
 if visitor.person.may("customer.retire") and not record.merged_into_id:
     activate, merge, _space = st.columns([1, 1, 2])
     form = f"retire-customer-{record.id}"
@@ -84,14 +100,10 @@ if visitor.person.may("customer.retire") and not record.merged_into_id:
     with activate:
         if st.button("Deactivate" if record.active else "Reactivate", key=f"{form}-go", width="stretch"):
             run(form, customers.deactivate if record.active else customers.reactivate)
-    with merge.popover("Merge into another customer", width="stretch"):
-        others = {i: name for i, name in visitor.ask(customers.choices).items() if i != record.id}
-        into = st.selectbox("Merge into", list(others), index=None, format_func=others.get, key=f"{form}-into")
-        if into:
-            st.warning(
-                f"All its opportunities and offers go to {plain(others[into])}, and {plain(record.company)} "
-                "is closed for good. This cannot be undone."
-            )
-        if st.button("Merge for good", key=f"{form}-merge", type="primary", disabled=into is None):
-            run(form, customers.merge, into)
+    merging = merge.popover(
+        "Merge into another customer", width="stretch", key=f"merging-{record.id}", on_change="rerun"
+    )
+    if merging.open:
+        with merging:
+            merge_form(form)
 all_changes(visitor, record.id)

@@ -16,8 +16,8 @@ SORT_LABELS = {
     "company": "Company A–Z",
     "status": "State",
 }
-WIDTHS = (2.6, 1.2, 1.4, 1.5, 1.2, 1.1)
-HEADINGS = ("Lead", "Source", "Region", "Owner", "State", "Created")
+WIDTHS = (2.6, 1.2, 1.4, 1.5, 1.4)
+HEADINGS = ("Lead", "Source", "Region", "Owner", "State, created")
 PAGE_SIZE = 25
 
 visitor = enter("leads")
@@ -54,6 +54,6 @@ for row in frame.itertuples(index=False):
             link(f"{row.contact} · {row.company}", "lead", {**params(), "id": str(row.id)})
         for cell, text in zip(cells[1:4], (row.source, row.region, row.owner), strict=True):
             cell.text(text or "–")
-        cells[4].markdown(status(row.status, lifecycle.LEAD_STAGE))
-        cells[5].text(periods.day(periods.in_india(row.created_at).date()))
+        since = periods.day(periods.in_india(row.created_at).date())
+        cells[4].markdown(f"{status(row.status, lifecycle.LEAD_STAGE)}  \n{since}")
 pager(min(page_number(), pages), pages, slice_.to_params() | keep)
