@@ -7,7 +7,7 @@ and its list cannot disagree because they are the same rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Date, Select, and_, false, func, literal, null, select, union_all
 
-from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql, tallies
+from crm_core import bridge, customers, lifecycle, periods, settings, slices, sql, tallies, trigrams
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
-from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group
+from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group, weighed
 
 #: What a slice can be broken down by; `created` is the month.
 BREAKDOWNS = ("region", "state", "city", "business_unit", "owner", "product", "created", "reason")
@@ -95,7 +95,7 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     at zero too; by several, in the order of their keys. Without `by`, one row.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
-    query = _counted(person(conn, actor), slice_, names)
+    query = _counted(conn, person(conn, actor), slice_, names)
     rows = [[*map(str, row[: len(names)]), *row[len(names) :]] for row in conn.execute(query)]
     rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
     return pd.DataFrame(
@@ -108,7 +108,7 @@ def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> lis
     asking, queries = person(conn, actor), []
     for number, part in enumerate(parts):
         facts = (part or Slice()).facts
-        where = _within(asking, part) if part else [false()]
+        where = _within(conn, asking, part) if part else [false()]
         queries.append(select(literal(number).label("number"), *_sums(facts), _days_open(facts)).where(*where))
     found = sorted(conn.execute(union_all(*queries)), key=lambda row: row.number) if queries else []
     return [Sums(*row[1:]) for row in found]
@@ -138,7 +138,7 @@ def flows(
         )
     ).subquery("asked")
     inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)
-    where = [facts.c.status.in_(lifecycle.CLOSED), *_within(person(conn, actor), slice_)]
+    where = [facts.c.status.in_(lifecycle.CLOSED), *_within(conn, person(conn, actor), slice_)]
     keys = (asked.c.number, facts.c.status)
     query = select(*keys, *_sums(facts), _days_open(facts)).join(facts, inside).where(*where).group_by(*keys)
     for number, status, *sums in conn.execute(query):
@@ -170,7 +170,7 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
         )
     ).subquery("asked")
     stood = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended)
-    where = [_scope(asking, standing), *slice_.but(asof=None).conditions(standing, asked.c.day)]
+    where = [_scope(asking, standing), *weighed(conn, slice_.but(asof=None)).conditions(standing, asked.c.day)]
     query = select(asked.c.number, *_sums(standing)[:2]).join(standing, stood).where(*where).group_by(asked.c.number)
     found = {row[0]: (int(row[1]), Decimal(row[2])) for row in conn.execute(query)}
     return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
@@ -245,13 +245,15 @@ def listing(
     `sort` is one of SORTS, with “-” for descending; anything else sorts newest first. A page
     beyond the last is the last.
     """
-    asking = person(conn, actor)
-    count, value, won_value = conn.execute(_counted(asking, slice_)).one()
+    asking, slice_ = person(conn, actor), weighed(conn, slice_)
+    count, value, won_value = conn.execute(_counted(conn, asking, slice_)).one()
     pages = max(1, -(-count // per_page))
     page = max(1, min(page, pages))
-    query = rows_query(conn, actor, slice_, sort).limit(per_page).offset((page - 1) * per_page)
+    # a page of many is found soonest by going through the rows in their order
+    ordered = replace(slice_, scanned=True) if count > trigrams.MANY else slice_
+    query = rows_query(conn, actor, ordered, sort).limit(per_page).offset((page - 1) * per_page)
     return Listing(
-        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(asking, slice_))
+        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(conn, asking, slice_))
     )
 
 
@@ -284,12 +286,14 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
 def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
     """This function will read the ids of a slice in the actor's scope, to do something with all of them."""
     facts = slice_.facts
-    return list(conn.scalars(select(facts.c.id).where(*_within(person(conn, actor), slice_)).order_by(facts.c.id)))
+    return list(
+        conn.scalars(select(facts.c.id).where(*_within(conn, person(conn, actor), slice_)).order_by(facts.c.id))
+    )
 
 
 def rows_query(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> Any:
     """This function will build the select of all rows of a listing (`Listing.rows`); shared with the export."""
-    where, facts = _within(person(conn, actor), slice_), slice_.facts
+    where, facts = _within(conn, person(conn, actor), slice_), slice_.facts
     sort = sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
     key = SORTS[sort.removeprefix("-")]
     column = customer.c.name_key if key == "name_key" else facts.c[key]
@@ -378,21 +382,21 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
 
 def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
     """This function will give the clauses of a slice in the actor's scope, on its facts, for other figures of it."""
-    return _within(person(conn, actor), slice_)
+    return _within(conn, person(conn, actor), slice_)
 
 
-def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = ()) -> Select[Any]:
+def _counted(conn: Connection, asking: Person, slice_: Slice, names: tuple[str, ...] = ()) -> Select[Any]:
     """What a slice comes to, by these dimensions: from the tallies if they know, else row by row."""
     known = tallies.query(asking, slice_, names)
     if known is not None:
         return known
     facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
-    where = [*_within(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
+    where = [*_within(conn, asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
     return select(*keys, *_sums(facts)).where(*where).group_by(*keys)
 
 
-def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
-    facts = slice_.facts
+def _within(conn: Connection, asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
+    facts, slice_ = slice_.facts, weighed(conn, slice_)
     where = [_scope(asking, facts), *slice_.standing_then()]
     if not slice_.moved and not slice_.during:
         return where + slice_.conditions(facts)

@@ -1,0 +1,207 @@
+"""Trigrams: an index of the parts of three letters of what records are found by, so that no search reads them all.
+
+On SQLite a full-text table beside each searched one, which the database writes with each change (`KEEP`); it
+proposes records, and LIKE decides. On PostgreSQL indexes of pg_trgm, where the server has it; without them a
+search reads every row, and finds the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Connection, Select, exc, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from crm_core import sql
+from crm_core.schema import customer, lead, opportunity
+
+#: The tables whose records are found by their folded column `search`.
+SEARCHED = (customer.name, lead.name, opportunity.name)
+#: Those of them that have records which row security hides: on PostgreSQL a function searches them (`walls`).
+HIDDEN = (lead.name, opportunity.name)
+#: From how many records that hold a text on, it is quicker to read them all than to go through the index.
+MANY = 10_000
+#: SQLite's full-text tables, and the tables in which they are kept.
+BESIDE = frozenset(f"{name}_search" for name in SEARCHED)
+INNER = frozenset(f"{name}_search_{part}" for name in SEARCHED for part in ("data", "idx"))
+_CHANGED = "WHERE NEW.search <> OLD.search"
+#: What SQLite runs after an event on a searched table; PostgreSQL keeps its indexes itself.
+KEEP = tuple(
+    (name, event, statement)
+    for name in SEARCHED
+    for event, statement in (
+        ("INSERT", f"INSERT INTO {name}_search (rowid, search) VALUES (NEW.id, NEW.search)"),
+        (
+            "UPDATE",
+            f"INSERT INTO {name}_search ({name}_search, rowid, search) SELECT 'delete', OLD.id, OLD.search {_CHANGED}",
+        ),
+        ("UPDATE", f"INSERT INTO {name}_search (rowid, search) SELECT NEW.id, NEW.search {_CHANGED}"),
+    )
+)
+#: What PostgreSQL's functions ask of a searched table, of `$1`, the pattern of LIKE.
+HOLDING = "SELECT coalesce(array_agg(id), '{{}}') FROM {name} WHERE search LIKE $1 ESCAPE '/' AND ({visible})"
+COMMON = (
+    "SELECT to_regclass('ix_{name}_search') IS NULL OR (SELECT count(*) > {many} FROM "
+    "(SELECT 1 FROM {name} WHERE search LIKE $1 ESCAPE '/' LIMIT {many} + 1) held)"
+)
+_POSSIBLE = (
+    "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm') "
+    "OR (has_database_privilege(current_database(), 'CREATE') "
+    "AND EXISTS (SELECT 1 FROM pg_available_extension_versions WHERE name = 'pg_trgm' AND trusted))"
+)
+_SCHEMA = (
+    "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+    "WHERE e.extname = 'pg_trgm'"
+)
+
+
+def holds(table: Any, folded: str, scanned: bool = False) -> ColumnElement[bool]:
+    """This function will tell whether a record of a searched table holds a folded text, taken literally.
+
+    Through the index, unless all shall be `scanned` or the text is too short for an index.
+    """
+    if scanned or not known(folded):
+        return sql.holds(table.c.search, folded)
+    return holding(*_asked(table, folded))
+
+
+def held_by_many(table: Any, folded: str) -> ColumnElement[bool]:
+    """This function will tell whether so many records of a table hold a text that the index would be no help."""
+    return common(*_asked(table, folded))
+
+
+def known(folded: str) -> bool:
+    """This function will tell whether an index of parts of three letters can know a text."""
+    return len(folded) > 2 and any(map(str.isalnum, folded))
+
+
+def among(column: ColumnElement[Any], chosen: Select[Any], scanned: bool = False) -> ColumnElement[bool]:
+    """This function will tell whether a column is one of what a select gives: found from there, or `scanned`."""
+    return column.in_(chosen) if scanned else one_of(column, chosen.scalar_subquery())
+
+
+class holding(GenericFunction[bool]):
+    """Whether a record (its id, what it is found by) holds a text (the pattern of LIKE, the phrase), by the index."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(holding, "sqlite")
+def _sqlite_holding(element: Any, compiler: Any, **kw: Any) -> str:
+    key, search, pattern, phrase = (compiler.process(clause, **kw) for clause in element.clauses)
+    index = f"{_table(element)}_search"
+    return f"({key} IN (SELECT rowid FROM {index} WHERE {index} MATCH {phrase}) AND {search} LIKE {pattern} ESCAPE '/')"
+
+
+@compiles(holding, "postgresql")
+def _postgresql_holding(element: Any, compiler: Any, **kw: Any) -> str:
+    name = _table(element)
+    key, search, pattern = (compiler.process(clause, **kw) for clause in list(element.clauses)[:3])
+    if name not in HIDDEN:
+        return f"{search} LIKE {pattern} ESCAPE '/'"
+    return f"{key} = ANY (CAST((SELECT crm_{name}_holding(CAST({pattern} AS text))) AS bigint[]))"
+
+
+class common(GenericFunction[bool]):
+    """Whether many records, hidden ones included, hold a text; of the same as `holding`."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(common, "sqlite")
+def _sqlite_common(element: Any, compiler: Any, **kw: Any) -> str:
+    index, phrase = f"{_table(element)}_search", compiler.process(list(element.clauses)[3], **kw)
+    held = f"SELECT 1 FROM {index} WHERE {index} MATCH {phrase} LIMIT {MANY + 1}"
+    return f"(SELECT count(*) > {MANY} FROM ({held}))"
+
+
+@compiles(common, "postgresql")
+def _postgresql_common(element: Any, compiler: Any, **kw: Any) -> str:
+    pattern = compiler.process(list(element.clauses)[2], **kw)
+    return f"crm_{_table(element)}_common(CAST({pattern} AS text))"
+
+
+class one_of(GenericFunction[bool]):
+    """Whether a column is one of what a select gives, written so that an index of the column is used."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(one_of, "sqlite")
+def _sqlite_one_of(element: Any, compiler: Any, **kw: Any) -> str:
+    return " IN ".join(compiler.process(clause, **kw) for clause in element.clauses)
+
+
+@compiles(one_of, "postgresql")
+def _postgresql_one_of(element: Any, compiler: Any, **kw: Any) -> str:
+    return " = ANY (ARRAY".join(compiler.process(clause, **kw) for clause in element.clauses) + ")"
+
+
+def _asked(table: Any, folded: str) -> tuple[Any, ...]:
+    return table.c.id, table.c.search, sql.pattern(folded), '"{}"'.format(folded.replace('"', '""'))
+
+
+def _table(element: Any) -> str:
+    return str(next(iter(element.clauses)).table.name)
+
+
+def build(conn: Connection) -> int:
+    """This function will make and fill the indexes that are missing and return how many there are. The owner runs it."""
+    return _postgresql(conn) if conn.dialect.name == "postgresql" else _sqlite(conn)
+
+
+def rebuild(conn: Connection) -> int:
+    """This function will make all indexes anew and return how many there are. The owner runs it."""
+    for name in SEARCHED:
+        kept = f"INDEX IF EXISTS ix_{name}_search" if conn.dialect.name == "postgresql" else f"TABLE {name}_search"
+        conn.exec_driver_sql(f"DROP {kept}")
+    return build(conn)
+
+
+def verify(conn: Connection) -> str:
+    """This function will name the first index that is not what the records say, or give "". It takes a turn to save."""
+    right = _there if conn.dialect.name == "postgresql" else _true
+    wrong = [name for name in SEARCHED if not right(conn, name)]
+    return f"The index that finds a {wrong[0]} by a text is not what the records say." if wrong else ""
+
+
+def _sqlite(conn: Connection) -> int:
+    for name in SEARCHED:
+        if not conn.scalar(text("SELECT 1 FROM sqlite_master WHERE name = :name"), {"name": f"{name}_search"}):
+            conn.exec_driver_sql(
+                f"CREATE VIRTUAL TABLE {name}_search USING fts5 (search, content='{name}', content_rowid='id', "
+                "tokenize='trigram case_sensitive 1', columnsize=0)"
+            )
+            conn.exec_driver_sql(f"INSERT INTO {name}_search ({name}_search) VALUES ('rebuild')")
+    return len(SEARCHED)
+
+
+def _postgresql(conn: Connection) -> int:
+    if not conn.scalar(text(_POSSIBLE)):
+        return 0
+    conn.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    schema = conn.scalar(text(_SCHEMA))
+    for name in SEARCHED:
+        conn.exec_driver_sql(
+            f"CREATE INDEX IF NOT EXISTS ix_{name}_search ON {name} USING gin (search {schema}.gin_trgm_ops)"
+        )
+    return len(SEARCHED)
+
+
+def _true(conn: Connection, name: str) -> bool:
+    try:
+        conn.exec_driver_sql(f"INSERT INTO {name}_search ({name}_search, rank) VALUES ('integrity-check', 1)")
+    except exc.DatabaseError as why:
+        if not getattr(why.orig, "sqlite_errorname", "").startswith("SQLITE_CORRUPT"):
+            raise
+        return False
+    return True
+
+
+def _there(conn: Connection, name: str) -> bool:
+    whole = text("SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(:name) AND indisvalid")
+    return bool(conn.scalar(whole, {"name": f"ix_{name}_search"})) or not conn.scalar(text(_POSSIBLE))
