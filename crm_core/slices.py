@@ -414,21 +414,22 @@ def _reached(status: str, facts: FromClause, day: Any) -> ColumnElement[bool]:
 
 def _matches(text: str, facts: FromClause, scanned: bool) -> ColumnElement[bool]:
     """Found by the words of today: title, number, and names of the customer."""
+    today = opportunity.alias("today") if trigrams.known(text) and not scanned else opportunity
     named = select(customer.c.id).where(trigrams.holds(customer, text))
     found = or_(
-        trigrams.holds(opportunity, text, scanned),
-        trigrams.among(opportunity.c.customer_id, named, scanned),
-        _numbered(text),
+        trigrams.holds(today, text, scanned),
+        trigrams.among(today.c.customer_id, named, scanned),
+        _numbered(text, today),
     )
-    return found if facts is opportunity else facts.c.id.in_(select(opportunity.c.id).where(found))
+    return found if facts is today else facts.c.id.in_(select(today.c.id).where(found))
 
 
-def _numbered(text: str) -> ColumnElement[bool]:
+def _numbered(text: str, facts: FromClause) -> ColumnElement[bool]:
     number = re.fullmatch(r"opp-(\d{4})-(\d{1,18})", text, re.ASCII)
     period = periods.parse(f"{number[1]}-01-01..{number[1]}-12-31") if number else None
     if number is None or period is None:
         return false()
-    return and_(opportunity.c.id == int(number[2]), sql.between(opportunity.c.created_at, *period.bounds()))
+    return and_(facts.c.id == int(number[2]), sql.between(facts.c.created_at, *period.bounds()))
 
 
 def _names_record(text: str) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Select, exc, text
+from sqlalchemy import Boolean, ColumnElement, Connection, Select, exc, literal_column, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -63,7 +63,7 @@ def holds(table: Any, folded: str, scanned: bool = False) -> ColumnElement[bool]
     """
     if scanned or not known(folded):
         return sql.holds(table.c.search, folded)
-    return holding(*_asked(table, folded))
+    return holding(*_asked(table, folded), table.c.id, table.c.search)
 
 
 def held_by_many(table: Any, folded: str) -> ColumnElement[bool]:
@@ -81,53 +81,66 @@ def among(column: ColumnElement[Any], chosen: Select[Any], scanned: bool = False
     return column.in_(chosen) if scanned else one_of(column, chosen.scalar_subquery())
 
 
-class holding(GenericFunction[bool]):
-    """Whether a record (its id, what it is found by) holds a text (the pattern of LIKE, the phrase), by the index."""
+def _asked(table: Any, folded: str) -> tuple[Any, ...]:
+    """A text as `holding` and `common` take it: the table's name, the pattern of LIKE, the phrase of full text."""
+    return (
+        literal_column(getattr(table, "element", table).name),
+        sql.pattern(folded),
+        '"{}"'.format(folded.replace('"', '""')),
+    )
 
+
+class _Clause(GenericFunction[bool]):
     type = Boolean()
+
+    def self_group(self, against: Any = None) -> Any:
+        """It is a clause already; SQLite would else compare it with 1, and use no index."""
+        return self
+
+
+class holding(_Clause):
+    """Whether a record (its id, what it is found by) holds a text, by the index."""
+
     inherit_cache = True
 
 
 @compiles(holding, "sqlite")
 def _sqlite_holding(element: Any, compiler: Any, **kw: Any) -> str:
-    key, search, pattern, phrase = (compiler.process(clause, **kw) for clause in element.clauses)
-    index = f"{_table(element)}_search"
-    return f"({key} IN (SELECT rowid FROM {index} WHERE {index} MATCH {phrase}) AND {search} LIKE {pattern} ESCAPE '/')"
+    name, pattern, phrase, key, search = (compiler.process(clause, **kw) for clause in element.clauses)
+    proposed = f"SELECT rowid FROM {name}_search WHERE {name}_search MATCH {phrase}"
+    return f"({key} IN ({proposed}) AND {search} LIKE {pattern} ESCAPE '/')"
 
 
 @compiles(holding, "postgresql")
 def _postgresql_holding(element: Any, compiler: Any, **kw: Any) -> str:
-    name = _table(element)
-    key, search, pattern = (compiler.process(clause, **kw) for clause in list(element.clauses)[:3])
+    name, pattern, _phrase, key, search = (compiler.process(clause, **kw) for clause in element.clauses)
     if name not in HIDDEN:
         return f"{search} LIKE {pattern} ESCAPE '/'"
     return f"{key} = ANY (CAST((SELECT crm_{name}_holding(CAST({pattern} AS text))) AS bigint[]))"
 
 
-class common(GenericFunction[bool]):
-    """Whether many records, hidden ones included, hold a text; of the same as `holding`."""
+class common(_Clause):
+    """Whether many records, hidden ones included, hold a text."""
 
-    type = Boolean()
     inherit_cache = True
 
 
 @compiles(common, "sqlite")
 def _sqlite_common(element: Any, compiler: Any, **kw: Any) -> str:
-    index, phrase = f"{_table(element)}_search", compiler.process(list(element.clauses)[3], **kw)
-    held = f"SELECT 1 FROM {index} WHERE {index} MATCH {phrase} LIMIT {MANY + 1}"
+    name, _pattern, phrase = (compiler.process(clause, **kw) for clause in element.clauses)
+    held = f"SELECT 1 FROM {name}_search WHERE {name}_search MATCH {phrase} LIMIT {MANY + 1}"
     return f"(SELECT count(*) > {MANY} FROM ({held}))"
 
 
 @compiles(common, "postgresql")
 def _postgresql_common(element: Any, compiler: Any, **kw: Any) -> str:
-    pattern = compiler.process(list(element.clauses)[2], **kw)
-    return f"crm_{_table(element)}_common(CAST({pattern} AS text))"
+    name, pattern, _phrase = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"crm_{name}_common(CAST({pattern} AS text))"
 
 
-class one_of(GenericFunction[bool]):
+class one_of(_Clause):
     """Whether a column is one of what a select gives, written so that an index of the column is used."""
 
-    type = Boolean()
     inherit_cache = True
 
 
@@ -139,14 +152,6 @@ def _sqlite_one_of(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(one_of, "postgresql")
 def _postgresql_one_of(element: Any, compiler: Any, **kw: Any) -> str:
     return " = ANY (ARRAY".join(compiler.process(clause, **kw) for clause in element.clauses) + ")"
-
-
-def _asked(table: Any, folded: str) -> tuple[Any, ...]:
-    return table.c.id, table.c.search, sql.pattern(folded), '"{}"'.format(folded.replace('"', '""'))
-
-
-def _table(element: Any) -> str:
-    return str(next(iter(element.clauses)).table.name)
 
 
 def build(conn: Connection) -> int:
