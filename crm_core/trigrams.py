@@ -21,7 +21,7 @@ SEARCHED = (customer.name, lead.name, opportunity.name)
 #: Those of them that have records which row security hides: on PostgreSQL a function searches them (`walls`).
 HIDDEN = (lead.name, opportunity.name)
 #: From how many records that hold a text on, it is quicker to read them all than to go through the index.
-MANY = 10_000
+MANY = 20_000
 #: SQLite's full-text tables, and the tables in which they are kept.
 BESIDE = frozenset(f"{name}_search" for name in SEARCHED)
 INNER = frozenset(f"{name}_search_{part}" for name in SEARCHED for part in ("data", "idx"))
@@ -39,12 +39,21 @@ KEEP = tuple(
         ("UPDATE", f"INSERT INTO {name}_search (rowid, search) SELECT NEW.id, NEW.search {_CHANGED}"),
     )
 )
-#: What PostgreSQL's functions ask of a searched table, of `$1`, the pattern of LIKE.
-HOLDING = "SELECT coalesce(array_agg(id), '{{}}') FROM {name} WHERE search LIKE $1 ESCAPE '/' AND ({visible})"
-COMMON = (
-    "SELECT to_regclass('ix_{name}_search') IS NULL OR (SELECT count(*) > {many} FROM "
-    "(SELECT 1 FROM {name} WHERE search LIKE $1 ESCAPE '/' LIMIT {many} + 1) held)"
-)
+
+
+def _many(name: str, held: str, homes: str) -> str:
+    """Whether many are among what is held; opportunities are found by their customers, `homes`, as well."""
+    named = f" UNION ALL SELECT o.id FROM opportunity o WHERE o.customer_id IN ({homes})"
+    return f"(SELECT count(*) > {MANY} FROM ({held}{named if name == opportunity.name else ''} LIMIT {MANY + 1}) held)"
+
+
+_LIKE = {name: f"SELECT id FROM {name} WHERE search LIKE $1 ESCAPE '/'" for name in SEARCHED}
+#: What PostgreSQL's functions ask of a table, of `$1`, the pattern of LIKE: what holds it, whether many do.
+HOLDING = {name: f"SELECT coalesce(array_agg(id), '{{}}') FROM ({_LIKE[name]} AND (%s)) held" for name in HIDDEN}
+COMMON = {
+    name: f"SELECT to_regclass('ix_{name}_search') IS NULL OR {_many(name, _LIKE[name], _LIKE[customer.name])}"
+    for name in HIDDEN
+}
 _POSSIBLE = (
     "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm') "
     "OR (has_database_privilege(current_database(), 'CREATE') "
@@ -128,8 +137,8 @@ class common(_Clause):
 @compiles(common, "sqlite")
 def _sqlite_common(element: Any, compiler: Any, **kw: Any) -> str:
     name, _pattern, phrase = (compiler.process(clause, **kw) for clause in element.clauses)
-    held = f"SELECT 1 FROM {name}_search WHERE {name}_search MATCH {phrase} LIMIT {MANY + 1}"
-    return f"(SELECT count(*) > {MANY} FROM ({held}))"
+    held, homes = (f"SELECT rowid FROM {t}_search WHERE {t}_search MATCH {phrase}" for t in (name, customer.name))
+    return _many(name, held, homes)
 
 
 @compiles(common, "postgresql")

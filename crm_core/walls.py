@@ -329,8 +329,8 @@ def _searching(schema: str) -> list[str]:
         f"CREATE OR REPLACE FUNCTION crm_{name}_{asked}(text) RETURNS {kind} {made} AS $$ {question} $$"
         for name in trigrams.HIDDEN
         for asked, kind, question in (
-            ("holding", "bigint[]", trigrams.HOLDING.format(name=name, visible=_text(*scopes[name]))),
-            ("common", "boolean", trigrams.COMMON.format(name=name, many=trigrams.MANY)),
+            ("holding", "bigint[]", trigrams.HOLDING[name] % _text(*scopes[name])),
+            ("common", "boolean", trigrams.COMMON[name]),
         )
     ]
 
