@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crm_core import access, courses, demo, roles, seals, standings, tallies, users
+from crm_core import access, courses, demo, roles, seals, standings, tallies, trigrams, users
 from crm_core.database import Database, open_database, unhurry
 from crm_core.errors import Invalid, NotAllowed, Refusal
 
@@ -99,16 +99,21 @@ def _verify_standings(database: Database, options: argparse.Namespace) -> None:
     with database.read() as conn:
         unhurry(conn)
         wrong = standings.verify(conn) or tallies.verify(conn) or courses.verify(conn)
+    with database.write() as conn:
+        unhurry(conn)
+        wrong = wrong or trigrams.verify(conn)
     if wrong:
         raise Invalid(f"{wrong} Run “python -m crm_core rebuild”.")
     _say("Every standing is what the history says, and every tally and course what the standings say.")
+    _say("Every index of texts is what the records say.")
 
 
 def _rebuild(database: Database, options: argparse.Namespace) -> None:
     with database.write() as conn:
         unhurry(conn)
-        stood, kept, learnt = (beside.rebuild(conn) for beside in (standings, tallies, courses))
+        stood, kept, learnt, found = (beside.rebuild(conn) for beside in (standings, tallies, courses, trigrams))
     _say(f"Wrote {stood:,} standings from the history, and {kept:,} tallies and {learnt:,} courses from them.")
+    _say(f"Wrote {found} indexes of texts from the records.")
 
 
 def _list_users(database: Database, options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from crm_core import audit, clock, fields, records, sql
+from crm_core import audit, clock, fields, records, trigrams
 from crm_core.access import Actor, Person, person, require
 from crm_core.commands import command, guarded
 from crm_core.errors import Conflict, Invalid, Problems
@@ -235,7 +235,7 @@ def _name_key(company: str) -> str:
 
 def _found(q: str) -> list[Any]:
     key = fields.search_key(q[:200])
-    return [sql.holds(customer.c.search, key)] if key else []
+    return [trigrams.holds(customer, key)] if key else []
 
 
 def _row(conn: Connection, customer_id: int) -> Record:

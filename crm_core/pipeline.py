@@ -7,7 +7,7 @@ and its list cannot disagree because they are the same rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Date, Select, and_, func, literal, null, select, union_all
 
-from crm_core import bridge, cells, customers, lifecycle, periods, settings, slices, sql, tallies
+from crm_core import bridge, cells, customers, lifecycle, periods, settings, slices, sql, tallies, trigrams
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
-from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group
+from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group, weighed
 
 #: What a slice can be broken down by; `created` is the month.
 BREAKDOWNS = ("region", "state", "city", "business_unit", "owner", "product", "created", "reason")
@@ -102,7 +102,7 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     at zero too; by several, in the order of their keys. Without `by`, one row.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
-    query = _counted(person(conn, actor), slice_, names)
+    query = _counted(conn, person(conn, actor), slice_, names)
     rows = [[*map(str, row[: len(names)]), *row[len(names) : len(names) + 3]] for row in conn.execute(query)]
     rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
     return pd.DataFrame(rows, columns=[*names, *MEASURES], dtype=object)
@@ -112,7 +112,7 @@ def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> lis
     """This function will count and sum many slices in the actor's scope at once, in their order; None is an empty one."""
     asking = person(conn, actor)
     queries = [
-        _counted(asking, part, days=True).add_columns(literal(n).label("number"))
+        _counted(conn, asking, part, days=True).add_columns(literal(n).label("number"))
         for n, part in enumerate(parts)
         if part
     ]
@@ -141,12 +141,14 @@ def flows(
                 if month and whole and whole.overlap(month):
                     found[number][status] += Sums(*sums)
     if left:
-        for number, status, *sums in conn.execute(_closed_in(asking, part, left)):
+        for number, status, *sums in conn.execute(_closed_in(conn, asking, part, left)):
             found[number][status] += Sums(*sums)
     return found
 
 
-def _closed_in(asking: Person, part: Slice, spans: Sequence[tuple[int, periods.Period]]) -> Select[Any]:
+def _closed_in(
+    conn: Connection, asking: Person, part: Slice, spans: Sequence[tuple[int, periods.Period]]
+) -> Select[Any]:
     """What a slice closed in spans, row by row: number of the span, status, count, value, won value, days."""
     facts, first, last = part.facts, periods.midnight(periods.FIRST_DAY), periods.midnight(periods.LAST_DAY)
     asked = union_all(
@@ -161,7 +163,7 @@ def _closed_in(asking: Person, part: Slice, spans: Sequence[tuple[int, periods.P
     ).subquery("asked")
     inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)
     keys = (asked.c.number, facts.c.status)
-    query = select(*keys, *_sums(facts), _days(facts)).join(facts, inside).where(*_within(asking, part))
+    query = select(*keys, *_sums(facts), _days(facts)).join(facts, inside).where(*_within(conn, asking, part))
     return query.group_by(*keys)
 
 
@@ -189,7 +191,7 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
         )
     ).subquery("asked")
     stood = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended)
-    where = [_scope(asking, standing), *slice_.but(asof=None).conditions(standing, asked.c.day)]
+    where = [_scope(asking, standing), *weighed(conn, slice_.but(asof=None)).conditions(standing, asked.c.day)]
     query = select(asked.c.number, *_sums(standing)[:2]).join(standing, stood).where(*where).group_by(asked.c.number)
     found = {row[0]: (int(row[1]), Decimal(row[2])) for row in conn.execute(query)}
     return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
@@ -264,13 +266,15 @@ def listing(
     `sort` is one of SORTS, with “-” for descending; anything else sorts newest first. A page
     beyond the last is the last.
     """
-    asking = person(conn, actor)
-    count, value, won_value = conn.execute(_counted(asking, slice_)).one()[:3]
+    asking, slice_ = person(conn, actor), weighed(conn, slice_)
+    count, value, won_value = conn.execute(_counted(conn, asking, slice_)).one()[:3]
     pages = max(1, -(-count // per_page))
     page = max(1, min(page, pages))
-    query = rows_query(conn, actor, slice_, sort).limit(per_page).offset((page - 1) * per_page)
+    # a page of many is found soonest by going through the rows in their order
+    ordered = replace(slice_, scanned=True) if count > trigrams.MANY else slice_
+    query = rows_query(conn, actor, ordered, sort).limit(per_page).offset((page - 1) * per_page)
     return Listing(
-        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(asking, slice_))
+        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(conn, asking, slice_))
     )
 
 
@@ -303,12 +307,14 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
 def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
     """This function will read the ids of a slice in the actor's scope, to do something with all of them."""
     facts = slice_.facts
-    return list(conn.scalars(select(facts.c.id).where(*_within(person(conn, actor), slice_)).order_by(facts.c.id)))
+    return list(
+        conn.scalars(select(facts.c.id).where(*_within(conn, person(conn, actor), slice_)).order_by(facts.c.id))
+    )
 
 
 def rows_query(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> Any:
     """This function will build the select of all rows of a listing (`Listing.rows`); shared with the export."""
-    where, facts = _within(person(conn, actor), slice_), slice_.facts
+    where, facts = _within(conn, person(conn, actor), slice_), slice_.facts
     sort = sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
     key = SORTS[sort.removeprefix("-")]
     column = customer.c.name_key if key == "name_key" else facts.c[key]
@@ -397,10 +403,12 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
 
 def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
     """This function will give the clauses of a slice in the actor's scope, on its facts, for other figures of it."""
-    return _within(person(conn, actor), slice_)
+    return _within(conn, person(conn, actor), slice_)
 
 
-def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: bool = False) -> Select[Any]:
+def _counted(
+    conn: Connection, asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: bool = False
+) -> Select[Any]:
     """What a slice comes to, by these dimensions: from the tallies if they know, else row by row.
 
     The keys, count, value, won value, and the days from creation to close: these row by row if asked for.
@@ -409,12 +417,12 @@ def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: b
     if known is not None:
         return known
     facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
-    where = [*_within(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
+    where = [*_within(conn, asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
     return select(*keys, *_sums(facts), *([_days(facts)] if days else [])).where(*where).group_by(*keys)
 
 
-def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
-    facts = slice_.facts
+def _within(conn: Connection, asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
+    facts, slice_ = slice_.facts, weighed(conn, slice_)
     where = [_scope(asking, facts), *slice_.standing_then()]
     if not slice_.moved and not slice_.during:
         return where + slice_.conditions(facts)

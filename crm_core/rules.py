@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert
 
-from crm_core import cells, courses, lifecycle, walls
+from crm_core import cells, courses, lifecycle, trigrams, walls
 from crm_core.access import DENIALS, GRANTS, OWNING_ROLES
 from crm_core.schema import FACTS, LISTS, STILL, move, role_grant, stage
 
@@ -33,7 +33,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Effect:
-    """After `event` on `table`, run `statement` in the same transaction; a mapping holds each database's own."""
+    """After `event` on `table`, run `statement` in the same transaction; a mapping holds that of each database that needs one."""
 
     table: str
     event: str
@@ -348,6 +348,7 @@ EFFECTS = (
     # Of the opportunity, not of the standing, so that standings written anew count nothing twice.
     *(Effect("opportunity", event, cells.KEEP) for event in ("INSERT", "UPDATE")),
     Effect("transition", "INSERT", courses.KEEP),
+    *(Effect(table, event, {"sqlite": statement}) for table, event, statement in trigrams.KEEP),
 )
 
 SENTENCES = frozenset(rule.sentence for rule in (*RULES, *ACTOR_RULES))
@@ -407,8 +408,10 @@ def _postgresql(schema: str) -> list[str]:
 def _effects(dialect: str) -> dict[tuple[str, str], str]:
     made: dict[tuple[str, str], str] = {}
     for effect in EFFECTS:
-        key, statement = (effect.table, effect.event), effect.statement
-        made[key] = made.get(key, "") + f"{statement if isinstance(statement, str) else statement[dialect]}; "
+        key, told = (effect.table, effect.event), effect.statement
+        statement = told if isinstance(told, str) else told.get(dialect)
+        if statement:
+            made[key] = made.get(key, "") + f"{statement}; "
     return made
 
 

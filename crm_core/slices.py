@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Date,
     FromClause,
     String,
@@ -31,7 +32,7 @@ from sqlalchemy import (
 )
 
 from crm_core import fields as parsers
-from crm_core import lifecycle, periods, sql
+from crm_core import lifecycle, periods, sql, trigrams
 from crm_core.schema import (
     app_user,
     audit,
@@ -46,6 +47,7 @@ from crm_core.schema import (
 )
 
 Values = tuple[str, ...]
+F = TypeVar("F", bound="Filter")
 LONGEST_TEXT = 200
 AGES = lifecycle.AGES
 ATTENTION = {"overdue": "Next step overdue", "stale": "Too long in its stage"}
@@ -56,7 +58,7 @@ class Dimension:
     """One way to filter: its label, its column, how its values are read (`_PARSERS`), how one matches.
 
     Without a column it says where to look, not what to filter. `matches(value, facts, day)` gives the clause of one value where it is not equality: on `facts`
-    (the opportunities of now, or their standings of a day) as of a day.
+    (the opportunities of now, or their standings of a day) as of a day; of a text, instead of the day, whether all are `scanned`.
     """
 
     label: str
@@ -82,11 +84,13 @@ class Filter:
     """
 
     EVERYTHING: ClassVar[str] = "All"
+    #: Whether to read all records for its texts, not to go through an index; None: not yet known (`weighed`).
+    scanned: bool | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     @classmethod
     def dimensions(cls) -> dict[str, Dimension]:
         """This function will give the dimensions by name, in the order in which a URL has them."""
-        return {f.name: f.metadata["dimension"] for f in fields(cls)}
+        return {f.name: f.metadata["dimension"] for f in fields(cls) if f.metadata}
 
     def __post_init__(self) -> None:
         for name, dimension in self.dimensions().items():
@@ -132,7 +136,7 @@ class Filter:
         """
         at = self.day() or periods.today() if day is None else day
         return [
-            _condition(dimension, self.parsed(name), facts, at)
+            _condition(dimension, self.parsed(name), facts, bool(self.scanned) if dimension.kind == "text" else at)
             for name, dimension in self.dimensions().items()
             if getattr(self, name) and dimension.column is not None
         ]
@@ -200,7 +204,7 @@ class Slice(Filter):
     reached: Values = _dimension("Reached", opportunity.c.status, "code", lambda *given: _reached(*given))
     moved: Values = _dimension("Moved", None, "code")
     during: Values = _dimension("During", None, "range")
-    q: Values = _dimension("Search", opportunity.c.search, "text", lambda text, facts, _day: _matches(text, facts))
+    q: Values = _dimension("Search", opportunity.c.search, "text", lambda *given: _matches(*given))
 
     @property
     def facts(self) -> FromClause:
@@ -228,7 +232,9 @@ class LeadSlice(Filter):
     owner: Values = _dimension("Owner", lead.c.owner_id, "id")
     region: Values = _dimension("Region", lead.c.region, "code")
     created: Values = _dimension("Created", lead.c.created_at, "range")
-    q: Values = _dimension("Search", lead.c.search, "text")
+    q: Values = _dimension(
+        "Search", lead.c.search, "text", lambda text, facts, scanned: trigrams.holds(facts, text, scanned)
+    )
 
 
 @dataclass(frozen=True)
@@ -256,6 +262,16 @@ class DenialSlice(Filter):
 DIMENSIONS = Slice.dimensions()
 #: The kinds whose values need no list to be known.
 FREE = {"range", "text", "day", "days"}
+
+
+def weighed(conn: Connection, slice_: F) -> F:
+    """This function will give a slice with whether to read all records for its texts, because so many hold one."""
+    texts = [text for text in slice_.parsed("q") if trigrams.known(text)] if slice_.scanned is None else []
+    if not texts:
+        return slice_
+    table = slice_.dimensions()["q"].column.table
+    many = conn.scalar(select(or_(*(trigrams.held_by_many(table, text) for text in texts))))
+    return replace(slice_, scanned=bool(many))
 
 
 def named(slice_: Filter, labels_of: Callable[[str], Mapping[str, str]]) -> dict[str, dict[str, str]]:
@@ -365,8 +381,6 @@ def _condition(dimension: Dimension, parsed: list[Any], facts: FromClause | None
         return or_(*(sql.between(column, *period.bounds()) for period in parsed))
     if dimension.matches:
         return or_(*(dimension.matches(value, source, day) for value in parsed))
-    if dimension.kind == "text":
-        return or_(*(sql.holds(column, text) for text in parsed))
     return sql.any_of(column, parsed)
 
 
@@ -398,26 +412,31 @@ def _reached(status: str, facts: FromClause, day: Any) -> ColumnElement[bool]:
     )
 
 
-def _matches(text: str, facts: FromClause) -> ColumnElement[bool]:
+def _matches(text: str, facts: FromClause, scanned: bool) -> ColumnElement[bool]:
     """Found by the words of today: title, number, and names of the customer."""
-    named = select(customer.c.id).where(sql.holds(customer.c.search, text))
-    found = or_(sql.holds(opportunity.c.search, text), opportunity.c.customer_id.in_(named), _numbered(text))
-    return found if facts is opportunity else facts.c.id.in_(select(opportunity.c.id).where(found))
+    today = opportunity.alias("today") if trigrams.known(text) and not scanned else opportunity
+    named = select(customer.c.id).where(trigrams.holds(customer, text))
+    found = or_(
+        trigrams.holds(today, text, scanned),
+        trigrams.among(today.c.customer_id, named, scanned),
+        _numbered(text, today),
+    )
+    return found if facts is today else facts.c.id.in_(select(today.c.id).where(found))
 
 
-def _numbered(text: str) -> ColumnElement[bool]:
+def _numbered(text: str, facts: FromClause) -> ColumnElement[bool]:
     number = re.fullmatch(r"opp-(\d{4})-(\d{1,18})", text, re.ASCII)
     period = periods.parse(f"{number[1]}-01-01..{number[1]}-12-31") if number else None
     if number is None or period is None:
         return false()
-    return and_(opportunity.c.id == int(number[2]), sql.between(opportunity.c.created_at, *period.bounds()))
+    return and_(facts.c.id == int(number[2]), sql.between(facts.c.created_at, *period.bounds()))
 
 
 def _names_record(text: str) -> ColumnElement[bool]:
     named: tuple[tuple[Any, ColumnElement[bool]], ...] = (
-        (opportunity, _matches(text, opportunity)),
-        (lead, sql.holds(lead.c.search, text)),
-        (customer, sql.holds(customer.c.search, text)),
+        (opportunity, _matches(text, opportunity, scanned=False)),
+        (lead, trigrams.holds(lead, text)),
+        (customer, trigrams.holds(customer, text)),
         (offer, sql.holds(func.lower(offer.c.number), text)),
         (app_user, sql.holds(func.lower(app_user.c.name), text)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, ColumnElement, FromClause, Integer, Text, and_, bindparam, cast, func, or_
@@ -150,7 +151,12 @@ def opportunity_number(facts: FromClause = opportunity) -> ColumnElement[str]:
 
 def holds(column: ColumnElement[str], folded: str) -> ColumnElement[bool]:
     """This function will tell whether a folded text column contains a folded text, taken literally."""
-    return column.contains(folded, autoescape=True)
+    return column.like(pattern(folded), escape="/")
+
+
+def pattern(folded: str) -> str:
+    """This function will give the pattern of LIKE that takes a text literally; “/” escapes in it."""
+    return "%{}%".format(re.sub("[/%_]", r"/\g<0>", folded))
 
 
 def any_of(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import literal_column as raw
 from sqlalchemy.dialects import postgresql
 
-from crm_core import courses, sql
+from crm_core import courses, sql, trigrams
 from crm_core.access import (
     changeable_by,
     leads_visible_to,
@@ -41,6 +41,7 @@ from crm_core.access import (
     views_visible_to,
     visible_to,
 )
+from crm_core.errors import Unavailable
 from crm_core.schema import (
     LISTS,
     app_user,
@@ -92,7 +93,12 @@ KEPT = {table.name for table in (stage, move, role_grant, audit_seal)}
 DERIVED = {standing.name, tally.name, course.name}
 
 _LEARNT = "crm_learnt(integer, integer)"
-_CALLED = ("crm_may(text)", _LEARNT, *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()))
+_CALLED = (
+    "crm_may(text)",
+    _LEARNT,
+    *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()),
+    *(f"crm_{name}_{asked}(text)" for name in trigrams.HIDDEN for asked in ("holding", "common")),
+)
 ME = "nullif(current_setting('crm.user_id', true), '')::bigint"
 
 
@@ -242,6 +248,13 @@ def guard(engine: Engine) -> None:
     def _connect(dbapi: sqlite3.Connection, _entry: Any) -> None:
         dbapi.set_authorizer(_authorized)
 
+    @event.listens_for(engine, "before_cursor_execute")
+    def _execute(_conn: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        # SQLite's full-text tables write their inner ones with statements that the authorizer cannot tell from
+        # others; nobody else names them
+        if any(name in statement.lower() for name in trigrams.INNER):
+            raise Unavailable("Only the database itself reads and writes the index of the texts.")
+
 
 _READING = {
     sqlite3.SQLITE_SELECT,
@@ -251,6 +264,10 @@ _READING = {
     sqlite3.SQLITE_TRANSACTION,
     sqlite3.SQLITE_SAVEPOINT,
 }
+
+
+# A full-text table asks for it when it is opened; nobody writes there without a pragma, which is refused.
+_SCHEMA = "sqlite_master"
 
 
 def _authorized(action: int, first: str | None, second: str | None, _db: str | None, trigger: str | None) -> int:
@@ -264,9 +281,11 @@ def _authorized(action: int, first: str | None, second: str | None, _db: str | N
         and (trigger is not None or table not in DERIVED)
     )
     changed = action == sqlite3.SQLITE_UPDATE and (
-        trigger is not None or table == setting.name or second in CHANGES.get(table, "").split()
+        trigger is not None or table in (setting.name, _SCHEMA) or second in CHANGES.get(table, "").split()
     )
-    return sqlite3.SQLITE_OK if added or changed else sqlite3.SQLITE_DENY
+    found = action == sqlite3.SQLITE_INSERT and trigger is not None and table in trigrams.BESIDE
+    inner = action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_DELETE) and table in trigrams.INNER
+    return sqlite3.SQLITE_OK if added or changed or found or inner else sqlite3.SQLITE_DENY
 
 
 def schema_of(conn: Connection) -> str:
@@ -291,12 +310,28 @@ def _functions(schema: str) -> list[str]:
             f"SELECT {question} $$"
             for name, (kind, question) in sql.PAST_SCOPE.items()
         ),
+        *_searching(schema),
         f"DROP FUNCTION IF EXISTS {_LEARNT}",
         f"CREATE FUNCTION {_LEARNT} RETURNS TABLE ({_learnt_columns()}) LANGUAGE sql STABLE PARALLEL SAFE "
         f"SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$ SELECT * FROM ({_learnt()}) l "
         f"WHERE EXISTS (SELECT 1 FROM app_user u WHERE u.id = {ME} AND u.active) $$",
         # Else anybody could hang a function that runs as the owner onto a table of their own.
         f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",
+    ]
+
+
+def _searching(schema: str) -> list[str]:
+    """Row security lets no index answer LIKE, so these search as the owner, and find what the asking person may see."""
+    asking = _Asking()
+    scopes = {"opportunity": (opportunity, visible_to(asking)), "lead": (lead, leads_visible_to(asking))}
+    made = f"LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = {schema}, pg_temp"
+    return [
+        f"CREATE OR REPLACE FUNCTION crm_{name}_{asked}(text) RETURNS {kind} {made} AS $$ {question} $$"
+        for name in trigrams.HIDDEN
+        for asked, kind, question in (
+            ("holding", "bigint[]", trigrams.HOLDING[name] % _text(*scopes[name])),
+            ("common", "boolean", trigrams.COMMON[name]),
+        )
     ]
 
 
