@@ -84,10 +84,11 @@ def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> CompoundS
 
 
 def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> Select[Any]:
-    measures, in_pipeline = measured(standing), standing.c.status.in_(lifecycle.PIPELINE)
+    measures, in_pipeline, day = measured(standing), standing.c.status.in_(lifecycle.PIPELINE), sql.india_day(at)
     return select(
         literal(count).label("count"),
-        sql.india_day(at).label("day"),
+        day.label("day"),
+        sql.date_number(day).label("number"),
         case((in_pipeline, sql.unix_day(standing.c.next_step_on))).label("next_step"),
         case((in_pipeline, sql.india_day(standing.c.status_at))).label("stage"),
         standing.c.owner_id,
@@ -116,7 +117,7 @@ def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
     keys = {
         "lead": kind.c.lead,
         "owner_id": change.c.owner_id * kind.c.whose,
-        "at": sql.date_number(case((since < change.c.day, change.c.day), else_=since)) // kind.c.when,
+        "at": case((since > change.c.day, sql.date_number(since)), else_=change.c.number) // kind.c.when,
         "key": case(*((kind.c.key == name, change.c[name]) for name in (*LEADS, "band"))),
         **{name: change.c[name] for name in BESIDE},
     }
