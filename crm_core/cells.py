@@ -1,13 +1,14 @@
 """Cells: what a change of an opportunity adds to the tallies, and what it takes from them.
 
-A standing is counted from its beginning to its end. The database counts those of each change
-(`KEEP`); `tallies` counts them all, by the same expression.
+A standing is counted from its beginning to its end; of some kinds of cells from a later day on, which may
+be yet to come: overdue from the day after its next step, and in each band of ages from its first day. The
+database counts those of each change (`KEEP`); `tallies` counts them all, by the same expression.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy import literal_column as raw
 from sqlalchemy.dialects import postgresql, sqlite
 
-from crm_core import sql
+from crm_core import courses, lifecycle, sql
 from crm_core.schema import standing, tally
 
 #: What leads a cell, and how its key is read from an opportunity or a standing.
@@ -44,10 +45,37 @@ MEASURES = ("count", "value", "won_value", "days")
 KEYS = tuple(column.key for column in tally.primary_key)
 #: By what the number of a day (20261124) is divided to give that of its month, of itself, and of now, which is 0.
 MONTH, DAY, NOW = 100, 1, 10**8
-Kind = tuple[str, int, int]
-#: The kinds of cells that are kept: what leads, whose (0: the company's, 1: each owner's own), and of when.
-OF_OWNERS: tuple[Kind, ...] = tuple((lead, 1, NOW) for lead in LEADS if lead != "owner")
-KEPT: tuple[Kind, ...] = (*((lead, 0, when) for lead in LEADS for when in (NOW, MONTH, DAY)), *OF_OWNERS)
+
+
+class Kind(NamedTuple):
+    """A kind of cells: what leads, whose (0: the company's, 1: each owner's own), of when, and what is their key.
+
+    A standing counts in them from the day that is `after` days from `since` (a day of `_change`) on, not before it begins.
+    """
+
+    lead: str
+    whose: int
+    when: int
+    key: str
+    since: str = "day"
+    after: int = 0
+
+
+OVERDUE = "overdue"
+#: What leads the cells of those in the pipeline that have been in their stage for so many days, by the band of ages.
+AGED = {age: f"aged_{courses.first_day(age)}" for age in lifecycle.AGES}
+#: The kinds of cells that are kept.
+OF_OWNERS = tuple(Kind(lead, 1, NOW, lead) for lead in LEADS if lead != "owner")
+KEPT = (
+    *(Kind(lead, 0, when, lead) for lead in LEADS for when in (NOW, MONTH, DAY)),
+    *OF_OWNERS,
+    *(Kind(OVERDUE, 0, when, "region", "next_step", 1) for when in (MONTH, DAY)),
+    *(
+        Kind(lead, 0, when, "band", "stage", courses.first_day(age))
+        for age, lead in AGED.items()
+        for when in (MONTH, DAY)
+    ),
+)
 
 
 def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> CompoundSelect[Any]:
@@ -56,11 +84,15 @@ def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> CompoundS
 
 
 def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> Select[Any]:
-    measures = measured(standing)
+    measures, in_pipeline, day = measured(standing), standing.c.status.in_(lifecycle.PIPELINE), sql.india_day(at)
     return select(
         literal(count).label("count"),
-        sql.india_date(at).label("day"),
+        day.label("day"),
+        sql.date_number(day).label("number"),
+        case((in_pipeline, sql.unix_day(standing.c.next_step_on))).label("next_step"),
+        case((in_pipeline, sql.india_day(standing.c.status_at))).label("stage"),
         standing.c.owner_id,
+        courses.value_band(standing.c.value).label("band"),
         *(key(standing).label(lead) for lead, key in LEADS.items()),
         *(standing.c[name] for name in BESIDE),
         *((m if count > 0 else -m).label(name) for name, m in measures.items()),
@@ -79,19 +111,18 @@ def measured(facts: FromClause) -> dict[str, ColumnElement[Any]]:
 
 def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
     """This function will sum changes by each cell of these kinds that they change: a row as in `tally`."""
-    kinds = [
-        select(literal(lead).label("lead"), literal(whose).label("whose"), literal(when).label("part"))
-        for lead, whose, when in kept
-    ]
+    kinds = [select(*(literal(value).label(name) for name, value in one._asdict().items())) for one in kept]
     kind = union_all(*kinds).subquery("kind")
+    since = case(*((kind.c.since == name, change.c[name]) for name in ("day", "next_step", "stage"))) + kind.c.after
     keys = {
         "lead": kind.c.lead,
         "owner_id": change.c.owner_id * kind.c.whose,
-        "at": change.c.day // kind.c.part,
-        "key": case(*((kind.c.lead == lead, change.c[lead]) for lead in LEADS)),
+        "at": case((since > change.c.day, sql.date_number(since)), else_=change.c.number) // kind.c.when,
+        "key": case(*((kind.c.key == name, change.c[name]) for name in (*LEADS, "band"))),
         **{name: change.c[name] for name in BESIDE},
     }
-    query = select(*(keys[name].label(name) for name in KEYS), *summed(change)).where(keys["key"].is_not(None))
+    there = (keys["key"].is_not(None), since.is_not(None))
+    query = select(*(keys[name].label(name) for name in KEYS), *summed(change)).where(*there)
     return query.select_from(change.join(kind, true())).group_by(*keys.values()).having(unequal(change))
 
 

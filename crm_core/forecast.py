@@ -6,20 +6,22 @@ day's forecast is what it would have been. `docs/forecast.md` tells the method.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, and_, case, func, literal, select, union_all
 
-from crm_core import clock, courses, lifecycle, periods, pipeline
+from crm_core import clock, courses, lifecycle, periods, pipeline, tallies
 from crm_core.access import Actor, person
+from crm_core.cells import AGED
 from crm_core.slices import AGES, Slice, group
 
 #: What a level weighs against what is learnt below it, in deals.
@@ -191,21 +193,41 @@ def _learn(deals: Counter[Cell], won: Counter[Cell]) -> dict[Cell, Rate]:
 
 def _weighted(conn: Connection, actor: Actor, parts: dict[date, Slice]) -> list[Decimal]:
     """The weighted pipelines of the slices, by the rates of their days, which are in order."""
-    person(conn, actor)
+    asking, days = person(conn, actor), list(parts)
     if not parts:
         return []
-    known, queries = _rates(conn, list(parts)), []
+    known, sums = _rates(conn, days), dict.fromkeys(days, Decimal(0))
+    kept = tallies.aged_on(asking, parts[days[0]], days)
+    held = _summed(conn, actor, parts) if kept is None else _kept(conn.execute(kept).all(), days)
+    for day, cell, value in held:
+        sums[day] += value * known[day][cell].rate
+    return [_rupees(total) for total in sums.values()]
+
+
+def _summed(conn: Connection, actor: Actor, parts: dict[date, Slice]) -> Iterator[tuple[date, Cell, Decimal]]:
+    """What each cell of the slices comes to on their days, row by row."""
+    days, queries = list(parts), []
     for number, part in enumerate(parts.values()):
         if (held := part.narrowed(status=lifecycle.PIPELINE)) is not None:
             keys = _cell(held)
             total = func.sum(held.facts.c.value, type_=held.facts.c.value.type).label("value")
             query = select(literal(number).label("number"), *keys, total)
             queries.append(query.where(*pipeline.within(conn, actor, held)).group_by(*keys))
-    sums = dict.fromkeys(range(len(parts)), Decimal(0))
-    days = list(parts)
     for number, *cell, value in conn.execute(union_all(*queries)) if queries else ():
-        sums[number] += value * known[days[number]][tuple(cell)].rate
-    return [_rupees(total) for total in sums.values()]
+        yield days[number], tuple(cell), value
+
+
+def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Decimal]]:
+    """The same from what months and days changed: of a band of ages is what has its age, but not that of the next."""
+    sums: dict[tuple[date, str, str, str], Decimal] = defaultdict(Decimal)
+    for at, status, aged, band, value in changes:
+        for day in days:
+            if tallies.reaches(at, day):
+                sums[day, status, aged, band] += value
+    ages = {AGED[age]: (age, AGED.get(after)) for age, after in zip_longest(AGES, AGES[1:])}
+    for (day, status, aged, band), value in list(sums.items()):
+        age, older = ages[aged]
+        yield day, (status, age, band), value - (sums[day, status, older, band] if older else 0)
 
 
 def _deals(conn: Connection, actor: Actor, part: Slice) -> tuple[list[Decimal], list[Cell]]:

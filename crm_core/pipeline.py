@@ -175,8 +175,8 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
     """
     known = tallies.on_days(person(conn, actor), slice_, days) if days else None
     if known is not None:
-        changes: list[tuple[int, int, Decimal]] = [(row[0], row[1], row[2]) for row in conn.execute(known)]
-        return [_stood(changes, day) for day in days]
+        changes = conn.execute(known).all()
+        return [_stood([tuple(row[1:]) for row in changes if tallies.reaches(row.at, day)]) for day in days]
     if slice_.reached or slice_.moved or slice_.during:
         return [(r.count, r.value) for r in series(conn, actor, [slice_.but(asof=str(day)) for day in days])]
     asking, instant = person(conn, actor), standing.c.from_at.type
@@ -197,11 +197,8 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
     return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
 
 
-def _stood(changes: Sequence[tuple[int, int, Decimal]], day: date) -> tuple[int, Decimal]:
-    """What the months before the day's, and the days of its month until it, come to."""
-    month = day.year * 100 + day.month
-    counted = [row for row in changes if row[0] < month or month * 100 < row[0] <= month * 100 + day.day]
-    return sum(count for _, count, _ in counted), sum((value for *_, value in counted), Decimal(0))
+def _stood(changes: Sequence[tuple[int, Decimal]]) -> tuple[int, Decimal]:
+    return sum(count for count, _ in changes), sum((value for _, value in changes), Decimal(0))
 
 
 def parts(slice_: Slice, by: str, code: str = "") -> dict[str, tuple[str, Slice | None]]:

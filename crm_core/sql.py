@@ -29,22 +29,23 @@ def _postgresql_month(element: Any, compiler: Any, **kw: Any) -> str:
     return f"to_char({compiler.process(element.clauses, **kw)} AT TIME ZONE 'Asia/Kolkata', 'YYYY-MM')"
 
 
-class india_date(GenericFunction[int]):
-    """The day in India of an instant as a number: 20261124."""
+class date_number(GenericFunction[int]):
+    """A day, counted since 1970, as a number: 20261124."""
 
     type = Integer()
     inherit_cache = True
 
 
-@compiles(india_date, "sqlite")
+@compiles(date_number, "sqlite")
 def _sqlite_date(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"CAST(strftime('%Y%m%d', {compiler.process(element.clauses, **kw)}, '+330 minutes') AS INTEGER)"
+    day = compiler.process(element.clauses, **kw)
+    return f"CAST(strftime('%Y%m%d', ({day}) * 86400, 'unixepoch') AS INTEGER)"
 
 
-@compiles(india_date, "postgresql")
+@compiles(date_number, "postgresql")
 def _postgresql_date(element: Any, compiler: Any, **kw: Any) -> str:
-    at = compiler.process(element.clauses, **kw)
-    return f"CAST(to_char({at} AT TIME ZONE 'Asia/Kolkata', 'YYYYMMDD') AS integer)"
+    day = compiler.process(element.clauses, **kw)
+    return f"CAST(to_char(DATE '1970-01-01' + ({day}), 'YYYYMMDD') AS integer)"
 
 
 class days_since(GenericFunction[int]):
@@ -67,7 +68,7 @@ def _postgresql_days(element: Any, compiler: Any, **kw: Any) -> str:
 
 
 class unix_seconds(GenericFunction[int]):
-    """Whole seconds from 1970 to an instant."""
+    """Whole seconds from 1970 to an instant, or to the beginning of a day."""
 
     type = BigInteger()
     inherit_cache = True
@@ -86,6 +87,11 @@ def _postgresql_seconds(element: Any, compiler: Any, **kw: Any) -> str:
 def india_day(at: ColumnElement[Any]) -> ColumnElement[int]:
     """This function will give the day in India of an instant, as the number of days since 1970."""
     return cast((unix_seconds(at) + 19_800) // 86_400, Integer)
+
+
+def unix_day(day: ColumnElement[Any]) -> ColumnElement[int]:
+    """This function will give a day as the number of days since 1970."""
+    return cast(unix_seconds(day) // 86_400, Integer)
 
 
 class padded(GenericFunction[str]):

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     Text,
     and_,
@@ -31,9 +32,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from crm_core import cells, sql
+from crm_core import cells, periods, sql
 from crm_core.access import Person, others_visible_to
-from crm_core.cells import BESIDE, DAY, KEPT, KEYS, LEADS, MEASURES, MONTH, NOW, OF_OWNERS
+from crm_core.cells import AGED, BESIDE, DAY, KEPT, KEYS, LEADS, MEASURES, MONTH, NOW, OF_OWNERS, OVERDUE
 from crm_core.schema import STILL, opportunity, standing, tally
 from crm_core.slices import Slice
 
@@ -73,11 +74,12 @@ def _told() -> Iterator[tuple[ColumnElement[bool], Select[Any]]]:
     still, ended = standing.c.to_at == STILL, standing.c.to_at < STILL
     # computed once for all that leads, which a subquery would not be
     change = cells.changes(or_(still, ended), ended).cte("change")
-    yield and_(_COMPANY, _OF_DAYS), cells.counted(change, [kind for kind in KEPT if kind[2] == DAY])
+    yield and_(_COMPANY, _OF_DAYS), cells.counted(change, [kind for kind in KEPT if kind.when == DAY])
     for part, source, made in ((MONTH, _OF_DAYS, _OF_MONTHS), (NOW, _OF_MONTHS, _OF_NOW)):
         keys = {name: tally.c[name] for name in KEYS} | {"at": tally.c.at // part}
         larger = select(*(key.label(name) for name, key in keys.items()), *cells.summed(tally))
-        larger = larger.where(_COMPANY, source).group_by(*keys.values())
+        leads = [kind.lead for kind in KEPT if kind.when == part]
+        larger = larger.where(_COMPANY, source, tally.c.lead.in_(leads)).group_by(*keys.values())
         yield and_(_COMPANY, made), larger.having(cells.unequal(tally))
     yield ~_COMPANY, cells.counted(cells.changes(still, false()).cte("change"), OF_OWNERS)
 
@@ -87,24 +89,16 @@ def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any
     """This function will select the keys of `by` (text), count, value, won_value and days of a slice in a person's scope.
 
     None where the tallies cannot tell: they know status, business unit, product and one dimension that
-    leads, now or at the end of a day; now, owners and one more.
+    leads, now or at the end of a day; now, owners and one more; of what was overdue at the end of a day, the region.
     """
-    asked, day = slice_.to_params().keys() | set(by), slice_.day()
-    leads = asked & LEADS.keys()
-    if asked - leads - {*BESIDE, "asof"} or (slice_.asof and not day) or not _of_whole_months(slice_):
+    known, day = _known(asking, slice_, by), slice_.day()
+    if known is None:
         return None
-    everything = asking.may("opportunity.see_all")
-    whose = _COMPANY
-    if not everything or len(leads) > 1:
-        known = "owner" in leads if everything else asking.may("opportunity.see_own")
-        leads -= {"owner"}
-        if not known or day or len(leads) > 1:
-            return None
-        whose = _owned(slice_) if everything else tally.c.owner_id == asking.id
-    lead = min(leads, default="region")
-    parts = [_kept(lead, whose, day)] + ([] if everything else [_others(asking, lead)])
+    lead, key, whose = known
+    kept = _kept(lead, key, whose).where(_OF_NOW if day is None else _until([day]))
+    parts = [kept] + ([] if asking.may("opportunity.see_all") else [_others(asking, lead)])
     facts = union_all(*parts).subquery("facts")
-    where = [_chosen(facts.c[name], name, slice_) for name in slice_.but(asof=None).to_params()]
+    where = _chosen(facts, slice_)
     sums: dict[str, ColumnElement[Any]] = {}
     for name, total in zip(MEASURES, cells.summed(facts), strict=True):
         whole = func.coalesce(total, 0, type_=total.type)
@@ -116,21 +110,75 @@ def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any
 
 
 def on_days(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] | None:
-    """This function will select by how much each month and day up to the last of some days changed a slice.
+    """This function will select by how much the months and days that `reaches` asks for changed a slice.
 
-    at (202611: the month; 20261124: the day), count, value; of months that one of the days is in, their
-    days as well. None where the tallies cannot tell (`query`).
+    at (202611: the month; 20261124: the day), count, value. None where the tallies cannot tell (`query`).
     """
-    part = slice_.but(asof=str(max(days)))
-    if query(asking, part) is None:
+    known = _known(asking, slice_.but(asof=str(max(days))))
+    if known is None:
         return None
-    lead = min(part.to_params().keys() & LEADS.keys(), default="region")
-    months = sorted({day.year * 100 + day.month for day in days})
-    inside = or_(tally.c.at.between(1, months[-1]), *(tally.c.at.between(m * 100, m * 100 + 99) for m in months))
-    kept = select(tally.c.at, tally.c.key.label(lead), *(tally.c[name] for name in (*BESIDE, *MEASURES)))
-    facts = kept.where(tally.c.lead == lead, _COMPANY, inside).subquery("facts")
-    where = [_chosen(facts.c[name], name, slice_) for name in slice_.but(asof=None).to_params()]
-    return select(facts.c.at, *cells.summed(facts)[:2]).where(*where).group_by(facts.c.at)
+    facts = _kept(*known).add_columns(tally.c.at).where(_until(days)).subquery("facts")
+    return select(facts.c.at, *cells.summed(facts)[:2]).where(*_chosen(facts, slice_)).group_by(facts.c.at)
+
+
+def aged_on(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] | None:
+    """This function will select by how much each month and day (`reaches`) changed the aged pipeline of a slice.
+
+    at, status, lead (those of a band of ages or of a later one: `AGED`), band (of values), value. None where
+    the tallies cannot tell: they know status, business unit and product, of the company's past days.
+    """
+    asked = slice_.but(asof=None).to_params().keys()
+    if asked - set(BESIDE) or not slice_.day() or not asking.may("opportunity.see_all"):
+        return None
+    keys = (tally.c.at, tally.c.status, tally.c.lead, tally.c.key.label("band"))
+    where = (tally.c.lead.in_(AGED.values()), _COMPANY, _until(days), *_chosen(tally, slice_))
+    return select(*keys, cells.summed(tally)[1]).where(*where).group_by(*keys)
+
+
+def reaches(at: int, day: date) -> bool:
+    """This function will tell whether a month or a day is one of those that add up to what stood at the end of a day.
+
+    These are the months that have ended by then, and the days of the month that has not.
+    """
+    whole, month = _whole(day), _month(day)
+    return at <= whole or (whole < month and month * 100 < at <= month * 100 + day.day)
+
+
+def _until(days: Sequence[date]) -> ColumnElement[bool]:
+    """The months and days that `reaches` asks for, of any of these days."""
+    whole = tally.c.at.between(1, max(map(_whole, days)))
+    running = [_month(day) * 100 + day.day for day in days if _whole(day) < _month(day)]
+    return or_(whole, *(tally.c.at.between(day // 100 * 100, day) for day in running))
+
+
+def _month(day: date) -> int:
+    return day.year * 100 + day.month
+
+
+def _whole(day: date) -> int:
+    """A month that has ended with the day, and every month before has; no month may have this number."""
+    return _month(day) - (periods.next_day(day).day > 1)
+
+
+def _known(asking: Person, slice_: Slice, by: Sequence[str] = ()) -> tuple[str, str, ColumnElement[bool]] | None:
+    """What leads the cells that know a slice, the dimension that is their key, and whose they are; None where none do."""
+    late, day = slice_.attention == (OVERDUE,), slice_.day()
+    asked = slice_.but(asof=None, attention=None if late else slice_.attention).to_params().keys() | set(by)
+    leads = asked & LEADS.keys()
+    if asked - leads - set(BESIDE) or (slice_.asof and not day) or not _of_whole_months(slice_):
+        return None
+    everything = asking.may("opportunity.see_all")
+    if late:
+        return (OVERDUE, "region", _COMPANY) if everything and day and leads <= {"region"} else None
+    whose = _COMPANY
+    if not everything or len(leads) > 1:
+        own = "owner" in leads if everything else asking.may("opportunity.see_own")
+        leads -= {"owner"}
+        if not own or day or len(leads) > 1:
+            return None
+        whose = _owned(slice_) if everything else tally.c.owner_id == asking.id
+    lead = min(leads, default="region")
+    return lead, lead, whose
 
 
 def _owned(slice_: Slice) -> ColumnElement[bool]:
@@ -139,16 +187,12 @@ def _owned(slice_: Slice) -> ColumnElement[bool]:
     return and_(tally.c.owner_id > COMPANY, named)
 
 
-def _kept(lead: str, whose: ColumnElement[bool], day: date | None) -> Any:
-    query: Any = select(
-        *([] if lead == "owner" else [cast(tally.c.owner_id, Text).label("owner")]),
-        tally.c.key.label(lead),
+def _kept(lead: str, key: str, whose: ColumnElement[bool]) -> Any:
+    return select(
+        *([] if key == "owner" else [cast(tally.c.owner_id, Text).label("owner")]),
+        tally.c.key.label(key),
         *(tally.c[name] for name in (*BESIDE, *MEASURES)),
     ).where(tally.c.lead == lead, whose)
-    if day is None:
-        return query.where(_OF_NOW)
-    month = day.year * 100 + day.month
-    return query.where(or_(tally.c.at.between(1, month - 1), tally.c.at.between(month * 100, month * 100 + day.day)))
 
 
 def _others(asking: Person, lead: str) -> Select[Any]:
@@ -169,7 +213,12 @@ def _of_whole_months(slice_: Slice) -> bool:
     return all(end.day == 1 for end in ends)
 
 
-def _chosen(column: ColumnElement[str], name: str, slice_: Slice) -> ColumnElement[bool]:
+def _chosen(facts: FromClause, slice_: Slice) -> list[ColumnElement[bool]]:
+    names = slice_.but(asof=None, attention=None).to_params()
+    return [_one_of(facts.c[name], name, slice_) for name in names]
+
+
+def _one_of(column: ColumnElement[str], name: str, slice_: Slice) -> ColumnElement[bool]:
     parsed = slice_.parsed(name)
     if name not in ("created", "closed"):
         return sql.any_of(column, [str(value) for value in parsed])

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from crm_core import __main__ as command_line
-from crm_core import access, clock, courses, lifecycle, opportunities, periods, pipeline, standings, tallies
+from crm_core import access, clock, courses, forecast, lifecycle, opportunities, periods, pipeline, standings, tallies
 from crm_core.database import open_database
 from crm_core.errors import Conflict, Invalid, Refusal
-from crm_core.slices import Slice
+from crm_core.slices import AGES, Slice
 from tests.conftest import ASKED, Office
 from tests.test_asof import one_change
 from tests.test_concurrency import at_once
@@ -33,6 +33,8 @@ SPANS = (
     "..2026-04-30",
     "2026-04-16..",
 )
+#: Days on which deals of then come into each band of ages, ends of months among them.
+AGEING = sorted({*DAYS, *(DAYS[0] + timedelta(days=27 * n) for n in range(10)), date(2026, 7, 31), date(2026, 9, 30)})
 EVERYTHING = lifecycle.STAGES[0].code
 BYS = (
     *((), "region", "owner", "created", "status", "business_unit", "product", ("status", "product")),
@@ -42,13 +44,16 @@ BYS = (
 
 
 def a_busy_company(office: Office, chance: random.Random, deals: int = 8) -> None:
-    """This function will let a few deals live through some months of work, to the second before and of a new day."""
+    """This function will let a few deals live through some months of work, to the second before and of a new day.
+
+    Now and then the clock is three days behind.
+    """
     home, made = office.customer(), list[int]()
     for day in DAYS:
         for minute in MINUTES:
             at = datetime.combine(day, time(), UTC) + timedelta(minutes=minute, seconds=59 * (minute % 2))
             with office.database.write() as conn:
-                clock.start(conn, at)
+                clock.start(conn, at - timedelta(days=chance.choice((0, 0, 0, 0, 3))))
                 for _ in range(2):
                     one_change(conn, office, chance, home, made, deals)
                     another_change(conn, office, chance, made)
@@ -56,8 +61,11 @@ def a_busy_company(office: Office, chance: random.Random, deals: int = 8) -> Non
 
 def another_change(conn: Connection, office: Office, chance: random.Random, made: list[int]) -> None:
     """This function will change what makes a cell, and what does not, and whom an opportunity names."""
+    next_step = clock.today(conn) + timedelta(days=chance.choice((-20, -1, 0, 1, 20)))
     change: dict[str, Any] = chance.choice(
         (
+            {"next_step_on": chance.choice(("", str(next_step), str(next_step)))},
+            {"value": chance.choice(("4,99,999.99", "5 lakh", "20 lakh")), "next_step_on": str(next_step)},
             {"business_unit": chance.choice(("water", "process"))},
             {"product": chance.choice(("pump", "valve")), "region": "coimbatore"},
             {"title": f"Pump {chance.random()}"},
@@ -97,7 +105,21 @@ def slices(office: Office) -> list[Slice]:
         Slice(product="", business_unit="water"),
         Slice(customer="1"),
         Slice(q="amman", status="open"),
-        Slice(status="open", attention="overdue"),
+    ]
+
+
+def late(office: Office) -> list[Slice]:
+    asha = str(office.people["asha"].user_id)
+    return [
+        Slice(attention="overdue"),
+        Slice(attention="overdue", status=("open", "won")),
+        Slice(attention="overdue", status="offer_made", business_unit="water", product="valve"),
+        Slice(attention="overdue", region=("coimbatore", "mars")),
+        Slice(attention="overdue", region="outer_chennai", product="pump"),
+        Slice(attention="overdue", owner=asha),
+        Slice(attention="overdue", created="2026-04"),
+        Slice(attention=("overdue", "stale")),
+        Slice(attention="late"),
     ]
 
 
@@ -129,7 +151,7 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
     for actor in office.people.values():
         with office.database.read() as conn:
             asking = access.person(conn, actor)
-            for slice_ in chance.sample(slices(office), 12):
+            for slice_ in (*chance.sample(slices(office), 12), *chance.sample(late(office), 3)):
                 asof = chance.choice((*turns, "2026-06-15", "2026-02-30", "1999-01-01"))
                 for asked in (slice_, slice_.but(asof=asof)):
                     for by in ((), *chance.sample(BYS, 3)):
@@ -137,7 +159,7 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
                         known += tallies.query(asking, asked, (by,) if isinstance(by, str) else by) is not None
                     listed, rows = (pipeline.listing(conn, actor, s) for s in (asked, row_by_row(asked)))
                     assert (rows.count, rows.value, rows.won_value) == (listed.count, listed.value, listed.won_value)
-                days = [date.fromisoformat(day) for day in turns]
+                days = [*(date.fromisoformat(day) for day in turns), periods.today()]
                 at_once = pipeline.on_days(conn, actor, slice_, days)
                 assert at_once == pipeline.on_days(conn, actor, row_by_row(slice_), days), slice_
                 spans = [*map(periods.parse, SPANS), None, periods.Period(None, None)]
@@ -147,6 +169,72 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
                 parts = [None, slice_, slice_.but(asof=turns[0]), row_by_row(slice_)]
                 assert pipeline.series(conn, actor, parts) == pipeline.series(conn, actor, [*map(rows_of, parts)])
     assert known > 100
+
+
+@pytest.mark.parametrize("seed", range(2, 4))
+def test_the_tallies_tell_every_day_what_the_rows_tell(office: Office, seed: int) -> None:
+    """Overdue and weighted, for every role, as deals grow old: also on days that were yet to come when they changed."""
+    chance = random.Random(seed)
+    a_busy_company(office, chance, 16)
+    weighed = [
+        *(Slice(), Slice(status=("open", "won")), Slice(status="offer_made", business_unit="water")),
+        *(Slice(product="valve"), Slice(product="", business_unit="water"), Slice(region="coimbatore")),
+    ]
+    met = set[Any]()
+    for actor in office.people.values():
+        with office.database.read() as conn:
+            for slice_ in chance.sample(late(office), 5):
+                found = pipeline.on_days(conn, actor, slice_, AGEING)
+                assert found == pipeline.on_days(conn, actor, row_by_row(slice_), AGEING), slice_
+                met.update(found)
+            for slice_ in (weighed[0], *chance.sample(weighed[1:], 2)):
+                told = forecast.weighted_on(conn, actor, slice_, AGEING)
+                assert told == forecast.weighted_on(conn, actor, row_by_row(slice_), AGEING), slice_
+                met.update(told.values())
+    assert len(met) > 80
+
+
+def test_overdue_by_hand(office: Office) -> None:
+    """From the day after the next step on, in India; what is changed by the end of that day was never overdue."""
+    home = office.customer()
+    given = {
+        "customer_id": home,
+        "region": "coimbatore",
+        "business_unit": "water",
+        "product": "pump",
+        "value": "1 lakh",
+    }
+
+    def late_days(*changes: tuple[str, Any], **more: Any) -> list[int]:
+        made, before = 0, office.ask(pipeline.on_days, office.kavya, Slice(attention="overdue"), days)
+        for at, change in changes:
+            with office.database.write() as conn:
+                clock.start(conn, datetime.fromisoformat(at))
+                if not made:
+                    made = opportunities.create(conn, office.kavya, given | {"owner_id": office.asha.user_id} | change)
+                elif isinstance(change, str):
+                    opportunities.move(conn, office.kavya, made, change, dict(ASKED[change]))
+                else:
+                    opportunities.edit(conn, office.kavya, made, change)
+        after = office.ask(pipeline.on_days, office.kavya, Slice(attention="overdue"), days)
+        return [day.day for day, (was, _), (now, _) in zip(days, before, after, strict=True) if now > was]
+
+    days = [date(2026, 4, day) for day in range(1, 31)]
+    made, soon = "2026-04-02T06:00:00+00:00", {"next_step_on": "2026-04-10"}
+    assert list(range(11, 31)) == late_days((made, soon))
+    assert list(range(2, 31)) == late_days((made, {"next_step_on": "2026-03-20"}))
+    assert [] == late_days((made, {"next_step_on": "2026-04-30"}))
+    assert [] == late_days((made, soon), ("2026-04-11T18:29:59+00:00", {"next_step_on": ""}))
+    assert [11] == late_days((made, soon), ("2026-04-11T18:30:00+00:00", {"next_step_on": "2026-05-01"}))
+    assert [11, 12] == late_days((made, soon), ("2026-04-13T06:00:00+00:00", "lose"))
+    lost = (("2026-04-05T06:00:00+00:00", "lose"), ("2026-04-20T06:00:00+00:00", "reopen"))
+    assert list(range(20, 31)) == late_days((made, soon), *lost)
+    once = "2026-04-15T06:00:00+00:00"
+    assert list(range(11, 31)) == late_days((made, soon), (once, "lose"), (once, "reopen"))
+    behind = ("2026-04-12T06:00:00+00:00", {"next_step_on": ""})
+    assert [11, 12, 13, 14] == late_days((made, soon), (once, {"title": "Pumps"}), behind)
+    with office.owner.read() as conn:
+        assert "" == tallies.verify(conn)
 
 
 #: What the tallies know, of a manager and of a sales engineer: Y or -, of a slice by dimensions.
@@ -168,6 +256,12 @@ KNOWN = (
     ("Y-", {"asof": "2026-04-01"}, ("region",)),
     ("--", {"asof": "2026-04-01", "region": "coimbatore", "owner": "3"}, ()),
     ("--", {"asof": "2026-02-30"}, ()),
+    ("Y-", {"asof": "2026-04-01", "attention": "overdue", "status": "open"}, ("region", "product")),
+    ("Y-", {"asof": "2026-04-01", "attention": "overdue", "region": "coimbatore"}, ()),
+    ("--", {"asof": "2026-04-01", "attention": "overdue"}, ("owner",)),
+    ("--", {"asof": "2026-04-01", "attention": ("overdue", "stale")}, ()),
+    ("--", {"asof": "2026-02-30", "attention": "overdue"}, ()),
+    ("--", {"attention": "overdue"}, ()),
     ("--", {"asof": ("2026-04-01", "2026-04-02")}, ()),
     *(("--", {name: value}, ()) for name, value in (("q", "mill"), ("customer", "1"), ("state", "Kerala"))),
     *(("--", {name: value}, ()) for name, value in (("city", "Erode"), ("reason", "price"))),
@@ -199,7 +293,7 @@ def test_a_change_that_leaves_its_cell_writes_no_tally(office: Office) -> None:
     before = office.sql("SELECT * FROM tally ORDER BY lead, owner_id, at")
     office.do(opportunities.edit, office.asha, made, {"title": "Two pumps", "next_step": "Call"})
     assert before == office.sql("SELECT * FROM tally ORDER BY lead, owner_id, at")
-    assert 11 == len(before)
+    assert 11 + 2 * len(AGES) == len(before)
     office.do(opportunities.edit, office.asha, made, {"value": "3 lakh"})
     values = office.sql("SELECT lead, count, value_paise FROM tally ORDER BY lead, owner_id, at")
     assert [(row[0], 1, 3_00_000_00) for row in before] == [(lead, count, int(v)) for lead, count, v in values]
@@ -229,6 +323,8 @@ def test_the_days_add_up_to_now_and_a_late_change_to_its_own_day(office: Office)
         "UPDATE tally SET won_value_paise = 1 WHERE lead = 'created' AND at > 20000000",
         "UPDATE tally SET at = at - 1 WHERE lead = 'created' AND at BETWEEN 200001 AND 299912",
         "DELETE FROM tally WHERE lead = 'region' AND owner_id = 0 AND at = 0",
+        "UPDATE tally SET count = count + 1 WHERE lead = 'overdue' AND at > 20000000",
+        "DELETE FROM tally WHERE lead = 'aged_31' AND at < 300000",
         "INSERT INTO tally SELECT lead, owner_id + 90, at, key, status, business_unit, product, 1, 0, 0, 0 FROM tally",
         "UPDATE course SET won = won + 1",
         "UPDATE course SET known = known - 1",
@@ -238,7 +334,7 @@ def test_the_days_add_up_to_now_and_a_late_change_to_its_own_day(office: Office)
 def test_a_tally_that_lies_is_found(office: Office, addresses: tuple[str, str], lie: str, capsys: Any) -> None:
     """The standings prove it, and rebuilding mends it."""
     course(office, ("2026-01-05", "create"), ("2026-01-09", "make_offer"), ("2026-03-19", "win"))
-    office.opportunity("ravi")
+    office.opportunity("ravi", next_step_on="2026-04-20")
     honest = [office.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6") for table in ("tally", "course")]
     assert all(honest)
     assert office.sql(lie)
