@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from crm_core import forecast, lifecycle, periods, pipeline, targets
 from crm_core.access import Actor
 from crm_core.periods import Period
-from crm_core.slices import Slice
+from crm_core.slices import Slice, weighed
 
 MONTHS = 12
 
@@ -57,7 +57,7 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     Change is against the period before, as long, and stock figures against its last day; without a
     period, stock figures against thirty days before.
     """
-    day = slice_.day() or today or periods.today()
+    day, slice_ = slice_.day() or today or periods.today(), weighed(conn, slice_)
     period = periods.parse(code) if code else Period(None, None)
     before = periods.comparable(period, day) if period else None
     whole = periods.comparable(period, period.after) if period and period.after else None
