@@ -102,7 +102,7 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     at zero too; by several, in the order of their keys. Without `by`, one row.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
-    query = _counted(conn, person(conn, actor), slice_, names)
+    query = _counted(person(conn, actor), weighed(conn, slice_), names)
     rows = [[*map(str, row[: len(names)]), *row[len(names) : len(names) + 3]] for row in conn.execute(query)]
     rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
     return pd.DataFrame(rows, columns=[*names, *MEASURES], dtype=object)
@@ -112,7 +112,7 @@ def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> lis
     """This function will count and sum many slices in the actor's scope at once, in their order; None is an empty one."""
     asking = person(conn, actor)
     queries = [
-        _counted(conn, asking, part, days=True).add_columns(literal(n).label("number"))
+        _counted(asking, weighed(conn, part), days=True).add_columns(literal(n).label("number"))
         for n, part in enumerate(parts)
         if part
     ]
@@ -127,7 +127,7 @@ def flows(
 
     What `series` gives of each period and outcome, but in one reading; None is no period, and has nothing.
     """
-    asking, part = person(conn, actor), slice_.narrowed(status=lifecycle.CLOSED)
+    asking, part = person(conn, actor), weighed(conn, slice_).narrowed(status=lifecycle.CLOSED)
     found = [dict.fromkeys(lifecycle.CLOSED, NOTHING) for _ in spans]
     if part is None:
         return found
@@ -141,14 +141,12 @@ def flows(
                 if month and whole and whole.overlap(month):
                     found[number][status] += Sums(*sums)
     if left:
-        for number, status, *sums in conn.execute(_closed_in(conn, asking, part, left)):
+        for number, status, *sums in conn.execute(_closed_in(asking, part, left)):
             found[number][status] += Sums(*sums)
     return found
 
 
-def _closed_in(
-    conn: Connection, asking: Person, part: Slice, spans: Sequence[tuple[int, periods.Period]]
-) -> Select[Any]:
+def _closed_in(asking: Person, part: Slice, spans: Sequence[tuple[int, periods.Period]]) -> Select[Any]:
     """What a slice closed in spans, row by row: number of the span, status, count, value, won value, days."""
     facts, first, last = part.facts, periods.midnight(periods.FIRST_DAY), periods.midnight(periods.LAST_DAY)
     asked = union_all(
@@ -163,7 +161,7 @@ def _closed_in(
     ).subquery("asked")
     inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)
     keys = (asked.c.number, facts.c.status)
-    query = select(*keys, *_sums(facts), _days(facts)).join(facts, inside).where(*_within(conn, asking, part))
+    query = select(*keys, *_sums(facts), _days(facts)).join(facts, inside).where(*_within(asking, part))
     return query.group_by(*keys)
 
 
@@ -264,14 +262,14 @@ def listing(
     beyond the last is the last.
     """
     asking, slice_ = person(conn, actor), weighed(conn, slice_)
-    count, value, won_value = conn.execute(_counted(conn, asking, slice_)).one()[:3]
+    count, value, won_value = conn.execute(_counted(asking, slice_)).one()[:3]
     pages = max(1, -(-count // per_page))
     page = max(1, min(page, pages))
     # a page of many is found soonest by going through the rows in their order
     ordered = replace(slice_, scanned=True) if count > trigrams.MANY else slice_
     query = rows_query(conn, actor, ordered, sort).limit(per_page).offset((page - 1) * per_page)
     return Listing(
-        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(conn, asking, slice_))
+        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(asking, slice_))
     )
 
 
@@ -303,15 +301,14 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
 
 def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
     """This function will read the ids of a slice in the actor's scope, to do something with all of them."""
-    facts = slice_.facts
-    return list(
-        conn.scalars(select(facts.c.id).where(*_within(conn, person(conn, actor), slice_)).order_by(facts.c.id))
-    )
+    facts, slice_ = slice_.facts, weighed(conn, slice_)
+    return list(conn.scalars(select(facts.c.id).where(*_within(person(conn, actor), slice_)).order_by(facts.c.id)))
 
 
 def rows_query(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> Any:
     """This function will build the select of all rows of a listing (`Listing.rows`); shared with the export."""
-    where, facts = _within(conn, person(conn, actor), slice_), slice_.facts
+    slice_ = weighed(conn, slice_)
+    where, facts = _within(person(conn, actor), slice_), slice_.facts
     sort = sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
     key = SORTS[sort.removeprefix("-")]
     column = customer.c.name_key if key == "name_key" else facts.c[key]
@@ -400,12 +397,10 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
 
 def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
     """This function will give the clauses of a slice in the actor's scope, on its facts, for other figures of it."""
-    return _within(conn, person(conn, actor), slice_)
+    return _within(person(conn, actor), weighed(conn, slice_))
 
 
-def _counted(
-    conn: Connection, asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: bool = False
-) -> Select[Any]:
+def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: bool = False) -> Select[Any]:
     """What a slice comes to, by these dimensions: from the tallies if they know, else row by row.
 
     The keys, count, value, won value, and the days from creation to close: these row by row if asked for.
@@ -414,15 +409,18 @@ def _counted(
     if known is not None:
         return known
     facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
-    where = [*_within(conn, asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
+    where = [*_within(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
     return select(*keys, *_sums(facts), *([_days(facts)] if days else [])).where(*where).group_by(*keys)
 
 
-def _within(conn: Connection, asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
-    facts, slice_ = slice_.facts, weighed(conn, slice_)
+def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
+    facts = slice_.facts
     where = [_scope(asking, facts), *slice_.standing_then()]
     if not slice_.moved and not slice_.during:
-        return where + slice_.conditions(facts)
+        if slice_.scanned is not False:
+            return where + slice_.conditions(facts)
+        others = [*where, *slice_.but(q=None).conditions(facts)]
+        return [*map(trigrams.aside, others), *Slice(q=slice_.q, scanned=False).conditions(facts)]
     beside = Slice(asof=slice_.asof, **{name: getattr(slice_, name) for name in bridge.BESIDE})
     return [*where, facts.c.id.in_(select(bridge.steps(slice_).c.id)), *beside.conditions(facts)]
 

@@ -163,6 +163,22 @@ def _postgresql_one_of(element: Any, compiler: Any, **kw: Any) -> str:
     return " = ANY (ARRAY".join(compiler.process(clause, **kw) for clause in element.clauses) + ")"
 
 
+class aside(_Clause):
+    """A condition that the database does not begin with: SQLite, which keeps no statistics, would choose any."""
+
+    inherit_cache = True
+
+
+@compiles(aside)
+def _aside(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(next(iter(element.clauses)), **kw)})"
+
+
+@compiles(aside, "sqlite")
+def _sqlite_aside(element: Any, compiler: Any, **kw: Any) -> str:
+    return "+" + _aside(element, compiler, **kw)
+
+
 def build(conn: Connection) -> int:
     """This function will make and fill the indexes that are missing and return how many there are. The owner runs it."""
     return _postgresql(conn) if conn.dialect.name == "postgresql" else _sqlite(conn)
