@@ -367,8 +367,9 @@ standing = Table(
 #: What the opportunities of each cell come to, of the company (`owner_id` 0) or of one owner's own: now (`at` 0),
 #: or by how much a month (202611) or a day (20261124) in India changed it. `key` is that of the dimension that
 #: leads: the region's code, the owner's id, the month of creation or of closing; `days` are those from creation to
-#: closing. The database keeps it with each change (`cells.KEEP`), and `tallies` proves it from the standings. No
-#: sum leaves what SQLite adds exactly.
+#: closing. What is overdue (by region) and what has been in its stage for so many days (by the band of its value)
+#: is kept by the day and month on which it will be so, if nothing changes until then. The database keeps it with
+#: each change (`cells.KEEP`), and `tallies` proves it from the standings. No sum leaves what SQLite adds exactly.
 tally = Table(
     "tally",
     metadata,
