@@ -234,7 +234,7 @@ def listing(
     asking, slice_ = person(conn, actor), slices.weighed(conn, slice_)
     where = [leads_visible_to(asking), *slice_.conditions()]
     count = conn.scalar(select(func.count()).select_from(lead).where(*where)) or 0
-    if count > trigrams.MANY:  # a page of many is found soonest by going through the rows in their order
+    if count > trigrams.ORDERED:
         where = [leads_visible_to(asking), *replace(slice_, scanned=True).conditions()]
     column = SORTS.get(sort.lstrip("-"), SORTS["created"])
     order = column.desc() if sort.startswith("-") or sort.lstrip("-") not in SORTS else column.asc()

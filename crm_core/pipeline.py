@@ -265,8 +265,7 @@ def listing(
     count, value, won_value = conn.execute(_counted(asking, slice_)).one()[:3]
     pages = max(1, -(-count // per_page))
     page = max(1, min(page, pages))
-    # a page of many is found soonest by going through the rows in their order
-    ordered = replace(slice_, scanned=True) if count > trigrams.MANY else slice_
+    ordered = replace(slice_, scanned=True) if count > trigrams.ORDERED else slice_
     query = rows_query(conn, actor, ordered, sort).limit(per_page).offset((page - 1) * per_page)
     return Listing(
         frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(asking, slice_))

@@ -21,7 +21,9 @@ SEARCHED = (customer.name, lead.name, opportunity.name)
 #: Those of them that have records which row security hides: on PostgreSQL a function searches them (`walls`).
 HIDDEN = (lead.name, opportunity.name)
 #: From how many records that hold a text on, it is quicker to read them all than to go through the index.
-MANY = 20_000
+MANY = 50_000
+#: From how many on, the first page of them is found sooner by going through all records in its order.
+ORDERED = 10_000
 #: SQLite's full-text tables, and the tables in which they are kept.
 BESIDE = frozenset(f"{name}_search" for name in SEARCHED)
 INNER = frozenset(f"{name}_search_{part}" for name in SEARCHED for part in ("data", "idx"))
