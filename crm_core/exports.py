@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from crm_core import audit, clock, fields, lifecycle, periods, pipeline, preferences, sheets, trail
+from crm_core import audit, clock, fields, lifecycle, periods, pipeline, preferences, sheets, trail, walks
 from crm_core.access import Actor, Person, require
 from crm_core.schema import PRODUCTS
 from crm_core.slices import AuditSlice, Slice
@@ -51,7 +51,7 @@ class Tally:
             yield row
 
 
-def as_csv(conn: Connection, actor: Actor, slice_: Slice, sort: str = pipeline.DEFAULT_SORT) -> bytes:
+def as_csv(conn: Connection, actor: Actor, slice_: Slice, sort: str = walks.DEFAULT_SORT) -> bytes:
     """This function will write every opportunity of a slice in the actor's scope as UTF-8 CSV, and record that.
 
     Amounts are plain decimals in rupees, times in IST. Text that a spreadsheet would run as a
@@ -63,7 +63,7 @@ def as_csv(conn: Connection, actor: Actor, slice_: Slice, sort: str = pipeline.D
     return written
 
 
-def as_xlsx(conn: Connection, actor: Actor, slice_: Slice, sort: str = pipeline.DEFAULT_SORT, url: str = "") -> bytes:
+def as_xlsx(conn: Connection, actor: Actor, slice_: Slice, sort: str = walks.DEFAULT_SORT, url: str = "") -> bytes:
     """This function will write the same opportunities as a workbook with a cover, and record that.
 
     The cover says what the file shows, of when, for whom, and what its rows come to; `url` is where

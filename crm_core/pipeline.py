@@ -12,10 +12,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Date, Select, and_, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Date, Select, and_, bindparam, func, literal, null, select, union_all
 
-from crm_core import bridge, cells, customers, lifecycle, periods, settings, slices, sql, tallies, trigrams
+from crm_core import bridge, cells, customers, lifecycle, periods, settings, slices, sql, tallies, trigrams, walks
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group, weighed
@@ -25,20 +26,6 @@ BREAKDOWNS = ("region", "state", "city", "business_unit", "owner", "product", "c
 MEASURES = ("count", "value", "won_value")
 _FIXED = {"product": PRODUCTS, "attention": ATTENTION, "moved": bridge.STEPS}
 _owner, _engineer = app_user.alias("owner"), app_user.alias("engineer")
-#: What a list may be sorted by: the name of the fact, or the customer's.
-SORTS = {
-    "created": "created_at",
-    "value": "value",
-    "won_value": "won_value",
-    "closed": "closed_at",
-    "customer": "name_key",
-    "status": "status",
-    "region": "region",
-    "owner": "owner_id",
-    "stage_since": "status_at",
-    "next_step": "next_step_on",
-}
-DEFAULT_SORT = "-created"
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,8 @@ class Listing:
     `rows` has the columns id, number, title, customer_id, customer, region (label), state, city,
     owner_id, owner, application_engineer, product (code), business_unit (label), value, won_value,
     status (code), created_at, closed_at, status_at (UTC), next_step, next_step_on, change (what the
-    steps of the bridge that the slice names changed; None without). `change` is their sum.
+    steps of the bridge that the slice names changed; None without). `change` is their sum. `previous`
+    and `next` are cursors of the pages beside it, for `after`; "" where there is none.
     """
 
     rows: pd.DataFrame
@@ -57,7 +45,9 @@ class Listing:
     won_value: Decimal
     page: int
     pages: int
-    change: Decimal | None = None
+    change: Decimal | None
+    previous: str
+    next: str
 
 
 @dataclass(frozen=True)
@@ -252,23 +242,51 @@ def listing(
     conn: Connection,
     actor: Actor,
     slice_: Slice,
-    sort: str = DEFAULT_SORT,
+    sort: str = walks.DEFAULT_SORT,
     page: int = 1,
     per_page: int = 25,
+    after: str = "",
 ) -> Listing:
     """This function will read one page of a slice in the actor's scope, with its count and sums.
 
-    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first. A page
-    beyond the last is the last.
+    `sort` is one of `walks.SORTS`, with “-” for descending; anything else sorts newest first. `after` is
+    a cursor of another page of the same slice and order: what it leads to is read, and `page` only tells
+    which number that has. Without one, or where nothing is left there, `page` is counted; beyond the last
+    it is the last.
     """
-    asking, slice_ = person(conn, actor), weighed(conn, slice_)
+    asking, slice_, order = person(conn, actor), weighed(conn, slice_), walks.Order.of(slice_.facts, sort)
     count, value, won_value = conn.execute(_counted(asking, slice_)).one()[:3]
-    pages = max(1, -(-count // per_page))
-    page = max(1, min(page, pages))
-    ordered = replace(slice_, scanned=True) if count > trigrams.ORDERED else slice_
-    query = rows_query(conn, actor, ordered, sort).limit(per_page).offset((page - 1) * per_page)
+    pages, (parts, sparse) = max(1, -(-count // per_page)), _parts(conn, asking, slice_, count, per_page)
+
+    def read(limit: int, offset: int = 0, ahead: bool = True, cursor: walks.Cursor | None = None) -> Sequence[Any]:
+        found = conn.execute(order.page(parts, limit, offset, ahead, cursor, sparse)).all()
+        return found if ahead else found[::-1]
+
+    cursor = order.cursor(after)
+    rows = read(per_page + 1, ahead=cursor.ahead, cursor=cursor) if cursor else []
+    if cursor and rows:
+        more = len(rows) > per_page
+        before, behind = more or cursor.ahead, more or not cursor.ahead
+        rows = rows[:per_page] if cursor.ahead else rows[-per_page:]
+        page = max(2, min(page, pages - 1) if behind else pages) if before else 1
+    else:
+        page = max(1, min(page, pages))
+        before, behind = page > 1, page < pages
+        passed, left = (page - 1) * per_page, count - (page - 1) * per_page
+        if passed < left:
+            rows = read(per_page, passed)
+        else:  # from the end it is nearer
+            rows = read(min(per_page, left), max(0, left - per_page), ahead=False)
     return Listing(
-        frame(conn, query), count, value, won_value, page, pages, _change(conn, slice_, _within(asking, slice_))
+        _rows(conn, slice_, [row.id for row in rows]),
+        count,
+        value,
+        won_value,
+        page,
+        max(page, pages),
+        _change(conn, asking, slice_),
+        order.beside(rows[0], ahead=False) if before and rows else "",
+        order.beside(rows[-1], ahead=True) if behind and rows else "",
     )
 
 
@@ -306,55 +324,8 @@ def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
 
 def rows_query(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> Any:
     """This function will build the select of all rows of a listing (`Listing.rows`); shared with the export."""
-    slice_ = weighed(conn, slice_)
-    where, facts = _within(person(conn, actor), slice_), slice_.facts
-    sort = sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
-    key = SORTS[sort.removeprefix("-")]
-    column = customer.c.name_key if key == "name_key" else facts.c[key]
-    order = column.desc().nulls_last() if sort.startswith("-") else column.asc().nulls_last()
-    ties = facts.c.id.desc() if sort.startswith("-") else facts.c.id.asc()
-    query = (
-        select(
-            facts.c.id,
-            sql.opportunity_number(facts),
-            facts.c.title,
-            facts.c.customer_id,
-            customer.c.company.label("customer"),
-            region.c.label.label("region"),
-            facts.c.state,
-            facts.c.city,
-            facts.c.owner_id,
-            _owner.c.name.label("owner"),
-            _engineer.c.name.label("application_engineer"),
-            facts.c.product,
-            business_unit.c.label.label("business_unit"),
-            facts.c.value.label("value"),
-            facts.c.won_value.label("won_value"),
-            facts.c.status,
-            facts.c.created_at,
-            facts.c.closed_at,
-            facts.c.status_at,
-            facts.c.next_step,
-            facts.c.next_step_on,
-        )
-        .select_from(facts)
-        .join(customer, customer.c.id == facts.c.customer_id)
-        .join(region, region.c.code == facts.c.region)
-        .join(business_unit, business_unit.c.code == facts.c.business_unit)
-        .join(_owner, _owner.c.id == facts.c.owner_id)
-        .outerjoin(_engineer, _engineer.c.id == facts.c.application_engineer_id)
-        .where(*where)
-        .order_by(order, ties)
-    )
-    if not slice_.moved and not slice_.during:
-        return query.add_columns(null().label("change"))
-    made = bridge.steps(slice_)
-    by_id = (
-        select(made.c.id, func.sum(made.c.change, type_=made.c.change.type).label("change"))
-        .group_by(made.c.id)
-        .subquery("moved")
-    )
-    return query.join(by_id, by_id.c.id == facts.c.id).add_columns(by_id.c.change)
+    where, order = _within(person(conn, actor), weighed(conn, slice_)), walks.Order.of(slice_.facts, sort)
+    return _changed(slice_).where(*where).order_by(*order.all())
 
 
 def frame(conn: Connection, query: Any) -> pd.DataFrame:
@@ -412,6 +383,87 @@ def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: b
     return select(*keys, *_sums(facts), *([_days(facts)] if days else [])).where(*where).group_by(*keys)
 
 
+def _named(facts: Any) -> Select[Any]:
+    return (
+        select(
+            facts.c.id,
+            sql.opportunity_number(facts),
+            facts.c.title,
+            facts.c.customer_id,
+            customer.c.company.label("customer"),
+            region.c.label.label("region"),
+            facts.c.state,
+            facts.c.city,
+            facts.c.owner_id,
+            _owner.c.name.label("owner"),
+            _engineer.c.name.label("application_engineer"),
+            facts.c.product,
+            business_unit.c.label.label("business_unit"),
+            facts.c.value.label("value"),
+            facts.c.won_value.label("won_value"),
+            facts.c.status,
+            facts.c.created_at,
+            facts.c.closed_at,
+            facts.c.status_at,
+            facts.c.next_step,
+            facts.c.next_step_on,
+        )
+        .select_from(facts)
+        .join(customer, customer.c.id == facts.c.customer_id)
+        .join(region, region.c.code == facts.c.region)
+        .join(business_unit, business_unit.c.code == facts.c.business_unit)
+        .join(_owner, _owner.c.id == facts.c.owner_id)
+        .outerjoin(_engineer, _engineer.c.id == facts.c.application_engineer_id)
+    )
+
+
+# Built once: they are most of what a list asks.
+_NAMED = {facts: _named(facts) for facts in (opportunity, standing)}
+_UNCHANGED = {facts: query.add_columns(null().label("change")) for facts, query in _NAMED.items()}
+_CHOSEN = {facts: query.where(facts.c.id.in_(bindparam("ids", expanding=True))) for facts, query in _UNCHANGED.items()}
+_COLUMNS = pd.Index(_UNCHANGED[opportunity].selected_columns.keys())
+
+
+def _changed(slice_: Slice) -> Select[Any]:
+    """All rows that a listing could show, with what the steps that the slice names changed in each."""
+    facts: Any = slice_.facts
+    if not slice_.moved and not slice_.during:
+        return _UNCHANGED[facts]
+    made = bridge.steps(slice_)
+    by_id = (
+        select(made.c.id, func.sum(made.c.change, type_=made.c.change.type).label("change"))
+        .group_by(made.c.id)
+        .subquery("moved")
+    )
+    return _NAMED[facts].join(by_id, by_id.c.id == facts.c.id).add_columns(by_id.c.change)
+
+
+def _rows(conn: Connection, slice_: Slice, ids: list[int]) -> pd.DataFrame:
+    facts: Any = slice_.facts
+    if slice_.moved or slice_.during or slice_.asof:
+        query = _changed(slice_).where(facts.c.id.in_(ids), *slice_.standing_then())
+    else:
+        query = _CHOSEN[facts]
+    found = {row.id: tuple(row) for row in conn.execute(query, {"ids": ids})}
+    rows = np.array([found[i] for i in ids if i in found], dtype=object)
+    return pd.DataFrame(rows.reshape(-1, len(_COLUMNS)), columns=_COLUMNS, dtype=object)
+
+
+def _parts(
+    conn: Connection, asking: Person, slice_: Slice, count: int, per_page: int
+) -> tuple[list[walks.Clauses], bool]:
+    """The parts of a slice along which a list is read: a status each, as the indexes are; or all, and whether sparse."""
+    slice_ = replace(slice_, scanned=True) if count > trigrams.ORDERED else slice_
+    chosen = slice_.parsed("status") if slice_.status else lifecycle.STAGE
+    statuses = [status for status in lifecycle.STAGE if status in chosen]
+    indexed = not (slice_.asof or slice_.moved or slice_.during) and statuses
+    sparse = bool(indexed) and (slice_.scanned is False or walks.sparse(conn, count, len(statuses), per_page))
+    if sparse or not indexed:
+        return [_within(asking, slice_)], sparse
+    where = _within(asking, slice_.but(status=None))
+    return [[opportunity.c.status == status, *where] for status in statuses], False
+
+
 def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
     facts = slice_.facts
     where = [_scope(asking, facts), *slice_.standing_then()]
@@ -444,11 +496,11 @@ def _days(facts: Any) -> ColumnElement[Any]:
     return func.coalesce(func.sum(cells.measured(facts)["days"]), 0).label("days")
 
 
-def _change(conn: Connection, slice_: Slice, where: list[ColumnElement[bool]]) -> Decimal | None:
+def _change(conn: Connection, asking: Person, slice_: Slice) -> Decimal | None:
     if not slice_.moved and not slice_.during:
         return None
     made = bridge.steps(slice_)
-    listed = select(slice_.facts.c.id).where(*where)
+    listed = select(slice_.facts.c.id).where(*_within(asking, slice_))
     total = func.coalesce(func.sum(made.c.change), 0, type_=made.c.change.type)
     changed: Decimal = conn.execute(select(total).where(made.c.id.in_(listed))).scalar_one()
     return changed

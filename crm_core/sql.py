@@ -112,6 +112,22 @@ def _postgresql_padded(element: Any, compiler: Any, **kw: Any) -> str:
     return f"lpad(CAST({number} AS text), greatest(5, length(CAST({number} AS text))), '0')"
 
 
+class unindexed(GenericFunction[Any]):
+    """A column by which SQLite is to sort what it has found, not to go along an index; PostgreSQL chooses well itself."""
+
+    inherit_cache = True
+
+
+@compiles(unindexed, "sqlite")
+def _sqlite_unindexed(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"+{compiler.process(element.clauses, **kw)}"
+
+
+@compiles(unindexed, "postgresql")
+def _postgresql_unindexed(element: Any, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clauses, **kw))
+
+
 class linked(GenericFunction[bool]):
     """Whether an offer is linked to any opportunity, one that the asking person may not see included."""
 

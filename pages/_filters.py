@@ -20,11 +20,9 @@ SORT_LABELS = {
     "created": "Oldest first",
     "-value": "Highest value",
     "value": "Lowest value",
-    "-won_value": "Highest won value",
-    "-closed": "Last closed",
+    "-stage_since": "Last moved",
     "stage_since": "Longest in its stage",
     "next_step": "Next step first",
-    "customer": "Customer A–Z",
 }
 
 
@@ -115,12 +113,21 @@ def filter_bar(
                 )
 
 
-def pager(page: int, pages: int, params_: Mapping[str, Any]) -> None:
-    """This function will show which page of a list this is, with the buttons to the one before and after."""
+def pager(page: int, pages: int, params_: Mapping[str, Any], beside: tuple[str, str] | None = None) -> None:
+    """This function will show which page of a list this is, with the buttons to the one before and after.
+
+    `beside` are the cursors of these two, "" where there is none; without them pages are counted.
+    """
+    before, behind = beside or (page > 1, page < pages)
+
+    def turn(label: str, number: int, there: str | bool) -> None:
+        turned = {**params_, "page": str(number), "after": there if beside else ""}
+        st.button(label, disabled=not there, on_click=go, args=(turned,))
+
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Previous", disabled=page <= 1, on_click=lambda: go({**params_, "page": str(page - 1)}))
+        turn("Previous", page - 1, before)
         st.caption(f"Page {page:,} of {pages:,}", width="content")
-        st.button("Next", disabled=page >= pages, on_click=lambda: go({**params_, "page": str(page + 1)}))
+        turn("Next", page + 1, behind)
 
 
 def order(labels: Mapping[str, str], sort: str, params_: Mapping[str, Any]) -> None:

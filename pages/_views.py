@@ -56,7 +56,7 @@ def _open(visitor: Visitor, view: Any, here: str) -> None:
 
 def _query(page: str) -> dict[str, Any]:
     slice_ = (LeadSlice if page == "leads" else Slice).from_params(params())
-    beside = {k: v for k, v in params().items() if k not in slice_.dimensions() and k != "page"}
+    beside = {k: v for k, v in params().items() if k not in slice_.dimensions() and k not in ("page", "after")}
     return slice_.to_params() | beside
 
 

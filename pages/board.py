@@ -4,7 +4,7 @@ from functools import wraps
 
 import streamlit as st
 
-from crm_core import access, lifecycle, opportunities, periods, pipeline
+from crm_core import access, lifecycle, opportunities, periods, pipeline, walks
 from crm_core.slices import Slice
 from pages._filters import SORT_LABELS, filter_bar, notices, order
 from pages._forms import forget_seen
@@ -16,7 +16,7 @@ CARDS = 12
 
 visitor = enter("board")
 slice_ = Slice.from_params(params())
-sort = param("sort") if param("sort") in SORT_LABELS else pipeline.DEFAULT_SORT
+sort = param("sort") if param("sort") in SORT_LABELS else walks.DEFAULT_SORT
 keep = {"sort": param("sort")}
 today = slice_.day() or periods.today()
 
@@ -33,7 +33,7 @@ def columns(conn, actor) -> dict[str, pipeline.Listing]:
 
 def order_of(code: str) -> str:
     """This function will name the order of a column: what is closed, last closed first."""
-    return "-closed" if lifecycle.STAGE[code].closed else sort
+    return "-stage_since" if lifecycle.STAGE[code].closed else sort
 
 
 def lane(code: str, listing: pipeline.Listing) -> None:

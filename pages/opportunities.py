@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crm_core import exports, opportunities, periods, pipeline, users
+from crm_core import exports, opportunities, periods, pipeline, users, walks
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages import _server
@@ -11,13 +11,13 @@ from pages._forms import choice, problems, save
 from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params, plain, status
 from pages._views import view_bar
 
-VIEW = ("sort", "page", "sum")
+VIEW = ("sort", "page", "after", "sum")
 WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.4)
 HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status, created")
 
 visitor = enter("opportunities")
 slice_ = Slice.from_params(params())
-sort = param("sort") if param("sort") in SORT_LABELS else pipeline.DEFAULT_SORT
+sort = param("sort") if param("sort") in SORT_LABELS else walks.DEFAULT_SORT
 keep = {"sort": param("sort"), "sum": param("sum")}
 
 title, share, new = st.columns([5, 1, 1.3], vertical_alignment="bottom")
@@ -29,7 +29,7 @@ if visitor.person.may("opportunity.create"):
         link("New opportunity", "new_opportunity", icon=":material/add:")
 filter_bar(visitor, slice_, pipeline.choices, ("q", "status", "region", "business_unit", "owner"), keep)
 known = notices(visitor, slice_, pipeline.names, VIEW)
-listing = visitor.ask(pipeline.listing, slice_, sort, page_number())
+listing = visitor.ask(pipeline.listing, slice_, sort, page_number(), after=param("after"))
 
 
 def row(item) -> None:
@@ -106,7 +106,7 @@ with st.container(key="head-list"):
 with st.container(key="list"):
     for item in listing.rows.itertuples(index=False):
         row(item)
-pager(listing.page, listing.pages, slice_.to_params() | keep)
+pager(listing.page, listing.pages, slice_.to_params() | keep, (listing.previous, listing.next))
 with st.container(horizontal=True):
     if visitor.person.may("export"):
         download("XLSX", SPREADSHEET, exports.as_xlsx, page_url(slice_.to_params() | keep))

@@ -10,8 +10,10 @@ from pages._move_form import move_form
 from pages._opportunity_form import inputs
 from pages._ui import enter, explain_access, facts, link, load, param, params, plain, status, timeline
 
+KEPT = ("sort", "page", "after", "sum", "back")
+
 visitor = enter("opportunity")
-way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "sum", "back") if param(k)}
+way_back = Slice.from_params(params()).to_params() | {k: param(k) for k in KEPT if param(k)}
 record = load(visitor, opportunities.get, "opportunities")
 here = {"id": str(record.id)} | way_back
 

@@ -37,7 +37,10 @@ WAYS: dict[str, tuple[tuple[tuple[str, ...], int], ...]] = {
 }
 EDITED, REASSIGNED = 0.4, 0.05
 CHUNK = 5000
-WRITTEN = {t.name: [c.name for c in t.columns] for t in (customer, opportunity, transition, standing, audit)}
+WRITTEN = {
+    t.name: [c.name for c in t.columns if c.computed is None]
+    for t in (customer, opportunity, transition, standing, audit)
+}
 _REASONS = {
     "lose": [fields.to_code(label) for label in words.LISTS["lost_reason"]],
     "reject": [fields.to_code(label) for label in words.LISTS["rejected_reason"]],
@@ -236,4 +239,4 @@ def _later(at: datetime, days: int) -> str:
 
 
 def _tuple(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row.get(column.name) for column in table.columns)
+    return tuple(row.get(name) for name in WRITTEN[table.name])
