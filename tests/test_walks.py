@@ -75,14 +75,19 @@ def test_a_walk_meets_every_row_once_in_order(office: Office) -> None:
         *(Slice(asof="2026-01-08"), Slice(moved="created", during="2026-q1"), Slice(moved="won", status="open")),
     )
     for name, actor in office.people.items():
+        manager = name == "kavya"
+        tried = itertools.product(
+            (*wide, *others) if manager else wide, EVERY_SORT if manager else ("-value", "next_step")
+        )
         with office.database.read() as conn:
-            for slice_, sort in itertools.product((*wide, *others) if name == "kavya" else wide, EVERY_SORT):
+            for slice_, sort in tried:
                 ids = whole(conn, actor, slice_, sort)
-                for size, way in itertools.product((2, 7), ("next", "previous")):
+                for size, way in ((2, "next"), (3, "previous"), (9, "next"), (9, "previous")):
                     assert ids == walked(conn, actor, slice_, sort, size, way), (name, slice_, sort, size, way)
-                for number in range(1, 1 + -(-len(ids) // 7)):
-                    counted = pipeline.listing(conn, actor, slice_, sort, number, 7)
-                    assert ids[7 * number - 7 : 7 * number] == list(counted.rows["id"])
+                pages = [ids[i : i + 9] for i in range(0, len(ids), 9)] or [[]]
+                for page in (1, 2, 3):
+                    counted = pipeline.listing(conn, actor, slice_, sort, page, 9)
+                    assert pages[min(page, len(pages)) - 1] == list(counted.rows["id"])
 
 
 @pytest.mark.parametrize("sort", ["-created", "value", "next_step"])
