@@ -220,10 +220,10 @@ def _summed(conn: Connection, actor: Actor, parts: dict[date, Slice]) -> Iterato
 def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Decimal]]:
     """The same from what months and days changed: of a band of ages is what has its age, but not that of the next."""
     sums: dict[tuple[date, str, str, str], Decimal] = defaultdict(Decimal)
+    reached = {at: [day for day in days if tallies.reaches(at, day)] for at in {row[0] for row in changes}}
     for at, status, aged, band, value in changes:
-        for day in days:
-            if tallies.reaches(at, day):
-                sums[day, status, aged, band] += value
+        for day in reached[at]:
+            sums[day, status, aged, band] += value
     ages = {AGED[age]: (age, AGED.get(after)) for age, after in zip_longest(AGES, AGES[1:])}
     for (day, status, aged, band), value in list(sums.items()):
         age, older = ages[aged]
