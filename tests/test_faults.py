@@ -219,7 +219,7 @@ def test_an_address_of_no_use_is_refused(where: str) -> None:
 def test_a_damaged_table_is_told_when_it_is_read(office: Office) -> None:
     """G11."""
     page = office.sql("SELECT pg_relation_filepath('opportunity')")[0][0]
-    office.sql(f"COPY (SELECT) TO PROGRAM 'head -c 8192 /dev/urandom >> {page}'")
+    office.sql(f"COPY (SELECT) TO PROGRAM 'cat > /dev/null; head -c 8192 /dev/urandom >> {page}'")
     with pytest.raises(Unavailable, match="is damaged; restore a backup"):
         office.count("opportunity")
 
@@ -359,7 +359,7 @@ def test_a_database_held_by_another_is_busy(office: Office, how: str) -> None:
 def test_whoever_finds_every_connection_taken_hears_that_it_is_busy(office: Office) -> None:
     database = open_database(address(office.database) + "?timeout=0.2")
     pool = database.engine.pool
-    taken = [pool.connect() for _ in range(15)]
+    taken = [pool.connect() for _ in range(40)]
     with pytest.raises(Unavailable, match="busy"), database.read():
         pass
     for connection in taken:
