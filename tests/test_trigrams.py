@@ -326,7 +326,7 @@ def test_an_older_database_is_given_its_index(office: Office, addresses: tuple[s
     honest = found(office, "pump", None)
     for name in trigrams.SEARCHED:
         office.sql(f"DROP TABLE {name}_search" if office.name == "sqlite" else f"DROP INDEX ix_{name}_search")
-    office.sql("UPDATE alembic_version SET version_num = '0004'")
+    office.sql("UPDATE alembic_version SET version_num = '0005'")
     office.sql("UPDATE setting SET value = 'older' WHERE key = 'rules'")
     open_database(addresses[1], owner=True).dispose()
     assert honest == found(office, "pump", None)
