@@ -28,7 +28,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
     union_all,
 )
 
@@ -84,7 +83,7 @@ def _told() -> Iterator[tuple[ColumnElement[bool], Select[Any]]]:
     yield ~_COMPANY, cells.counted(cells.changes(still, false()).cte("change"), OF_OWNERS)
 
 
-@functools.lru_cache(maxsize=1024)  # it depends on nothing else, and takes longer to build than to answer
+@functools.lru_cache(maxsize=256)  # it depends on nothing else, and takes longer to build than to answer
 def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any] | None:
     """This function will select the keys of `by` (text), count, value, won_value and days of a slice in a person's scope.
 
@@ -183,8 +182,9 @@ def _known(asking: Person, slice_: Slice, by: Sequence[str] = ()) -> tuple[str, 
 
 def _owned(slice_: Slice) -> ColumnElement[bool]:
     """The own cells of the owners that a slice names, or of all."""
-    named = sql.any_of(tally.c.owner_id, slice_.parsed("owner")) if slice_.owner else true()
-    return and_(tally.c.owner_id > COMPANY, named)
+    if not slice_.owner:
+        return tally.c.owner_id > COMPANY
+    return sql.any_of(tally.c.owner_id, [owner for owner in slice_.parsed("owner") if owner > COMPANY])
 
 
 def _kept(lead: str, key: str, whose: ColumnElement[bool]) -> Any:

@@ -295,6 +295,6 @@ def test_a_fault_shows_its_number_and_the_log_tells_the_rest_but_no_search(broke
     assert [f"unexpected error, reference {reference[1]}"] == re.findall(r"unexpected error, reference \w+", written)[
         -1:
     ]
-    assert 1 == len([line for line in written.splitlines() if "no such column: opportunity.search" in line])
+    assert 1 == len([line for line in written.splitlines() if re.search(r"no such column: \w+\.search", line)])
     assert "Traceback" not in re.sub(r"(?m)^\{.*\}$", "", written)
     assert "secretmill" not in written

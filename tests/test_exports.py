@@ -263,7 +263,8 @@ def test_a_file_is_on_record(office: Office, verb: Any) -> None:
 def test_a_list_of_ten_thousand_is_a_file_of_ten_thousand(office: Office) -> None:
     """Each once, in the order of the list."""
     made = office.opportunity(value="12.34")
-    columns = ", ".join(c.name for c in opportunities.opportunity.c if c.name not in ("id", "source_lead_id"))
+    kept = (c.name for c in opportunities.opportunity.c if c.computed is None)
+    columns = ", ".join(name for name in kept if name not in ("id", "source_lead_id"))
     # in helpings: PostgreSQL finds a tally the slower, the more often its own transaction has changed it
     for last in range(500, 10_001, 500):
         series = f"WITH RECURSIVE s(n) AS (SELECT {max(last - 499, 2)} UNION ALL SELECT n + 1 FROM s WHERE n < {last})"
