@@ -30,10 +30,10 @@ if not count:
     st.stop()
 for row in rows:
     with st.container(key=f"row-{row.id}"):
-        cells = st.columns((2.5, 1.5, 1.5, 1.5), gap="small")
+        cells = st.columns((2.5, 1.5, 2), gap="small")
         with cells[0]:
             name = row.company + ("" if row.active else " (inactive)")
             link(name, "customer", {"id": str(row.id), "q": q, "page": param("page")})
-        for cell, text in zip(cells[1:], (row.contact, row.city, row.state), strict=True):
+        for cell, text in zip(cells[1:], (row.contact, ", ".join(filter(None, (row.city, row.state)))), strict=True):
             cell.text(text or "–")
 pager(min(page_number(), pages), pages, {"q": q})

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
-from crm_core import courses, roles, rules, tallies
+from crm_core import courses, roles, rules, tallies, trigrams
 from crm_core.database import Database, open_database, unhurry
 from crm_core.schema import audit, customer, opportunity
 from tests.bench import data, floors
@@ -180,3 +180,4 @@ def _finish(database: Database) -> None:
         rules.install(conn)
         tallies.rebuild(conn)
         courses.rebuild(conn)
+        trigrams.rebuild(conn)
