@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from crm_core.lifecycle import STAGES
+from crm_core.lifecycle import PIPELINE, STAGES
 
 #: One colour for a tone everywhere, mid-toned so that it carries on light and on dark.
 TONES = {"blue": "#5b8fd6", "violet": "#8f7ad1", "green": "#3f9d6d", "red": "#c9655f", "gray": "#98a2ad"}
@@ -32,9 +32,10 @@ def draw(make: Callable[..., dict[str, Any]], frame: pd.DataFrame, key: str, hei
 
 @functools.cache
 def stacked(currency: str) -> dict[str, Any]:
-    """Horizontal bars stacked by status. Frame also: status (code), stage (label), rank."""
+    """Horizontal bars of the open pipeline, stacked by status. Frame also: status (code), stage (label), rank."""
     pick = alt.selection_point(name="pick", fields=["key", "status"])
-    legend = alt.Legend(orient="top", columns=3, symbolStrokeWidth=0, labelFontSize=11, columnPadding=8, offset=4)
+    shown = [s.label for s in STAGES if s.code in PIPELINE]
+    legend = alt.Legend(orient="top", values=shown, symbolStrokeWidth=0, labelFontSize=11, columnPadding=8, offset=4)
     bars = _base().mark_bar(cursor="pointer", stroke="white", strokeWidth=0.6)
     bars = bars.encode(
         y=alt.Y("label:N", title=None, sort=None, axis=_NAMES),
@@ -58,7 +59,7 @@ def ranked(currency: str, tone: str) -> dict[str, Any]:
         .encode(y=name, x=alt.X("amount:Q", title=None, axis=None), opacity=_lit(pick), tooltip=_TIPS)
         .add_params(pick)
     )
-    return _spec(bars + _beside(name, alt.X("amount:Q")))
+    return _spec(bars + _beside(name, "amount"))
 
 
 @functools.cache
@@ -77,7 +78,7 @@ def against(currency: str) -> dict[str, Any]:
         .mark_tick(aria=False, color="#e0a23b", thickness=3, height={"band": 0.9})
         .encode(y=name, x=alt.X("target:Q"))
     )
-    return _spec(bars + ticks + _beside(name, alt.X("top:Q"), "words:N"))
+    return _spec(bars + ticks + _beside(name, "top", "words:N", 1.6))
 
 
 @functools.cache
@@ -99,7 +100,7 @@ def waterfall(currency: str) -> dict[str, Any]:
         )
         .add_params(pick)
     )
-    return _spec(bars + _beside(step, alt.X("top:Q")))
+    return _spec(bars + _beside(step, "top"))
 
 
 @functools.cache
@@ -116,18 +117,22 @@ def columns(currency: str, tone: str) -> dict[str, Any]:
     return _spec(bars.add_params(pick))
 
 
-def trend(values: Sequence[Decimal | None]) -> str:
-    """This function will draw a figure's values, oldest first, as a small hill: HTML made of numbers alone; level with few.
+def trends(values: Mapping[str, Sequence[Decimal | None]]) -> str:
+    """This function will draw each figure's values, oldest first, as a small hill on its tile: a style made of numbers alone.
 
-    Part of the page itself: nine charts of Vega would take longer than all the rest of the page.
+    One element for all, and no chart: nine of Vega would take longer than all the rest of the page.
     """
+    return f"<style>{''.join(_hill(name, points) for name, points in values.items())}</style>"
+
+
+def _hill(name: str, values: Sequence[Decimal | None]) -> str:
     points = [(100 * place / (len(values) - 1), float(v)) for place, v in enumerate(values) if v is not None]
     if len(points) < 2:
         points = [(0.0, 0.0), (0.0, 0.0)]
     low, high = (end(v for _, v in points) for end in (min, max))
     line = [f"{x:.1f}% {85 - 85 * (v - low) / ((high - low) or 1):.1f}%" for x, v in points]
     corners = ",".join([f"{points[0][0]:.1f}% 100%", *line, f"{points[-1][0]:.1f}% 100%"])
-    return f'<div class="trend" style="clip-path:polygon({corners})"></div>'
+    return f'.st-key-tile-{name} [data-testid="stMetric"]::after {{clip-path: polygon({corners})}}'
 
 
 def _base() -> alt.Chart:
@@ -138,12 +143,11 @@ def _lit(pick: alt.Parameter) -> Any:
     return alt.condition(pick, alt.value(1), alt.value(0.45))
 
 
-def _beside(name: alt.Y, amount: alt.X, words: str = "shown:N") -> alt.Chart:
-    return (
-        _base()
-        .mark_text(aria=False, align="left", dx=5, fontSize=11, color=TONES["gray"])
-        .encode(y=name, x=amount, text=words)
-    )
+def _beside(name: alt.Y, amount: str, words: str = "shown:N", room: float = 1.15) -> alt.LayerChart:
+    """Words after the end of each bar, and as much room for them as the longest bar times `room`."""
+    said = _base().mark_text(aria=False, align="left", dx=5, fontSize=11, color=TONES["gray"])
+    unseen = _base().mark_point(aria=False, opacity=0).transform_calculate(room=f"datum.{amount} * {room}")
+    return said.encode(y=name, x=alt.X(f"{amount}:Q"), text=words) + unseen.encode(y=name, x=alt.X("room:Q"))
 
 
 def _axis(currency: str) -> alt.Axis:

@@ -83,7 +83,7 @@ def filter_bar(
         return found
 
     options = known_of((*first, *chosen))
-    cells = st.container(key="filters").columns([1] * len(first) + [0.75], vertical_alignment="bottom")
+    cells = st.container(key="filters").columns([1] * len(first) + [0.9], vertical_alignment="bottom")
     for cell, name in zip(cells, first, strict=False):
         with cell:
             field(name, options)

@@ -19,21 +19,20 @@ BALANCES = ("opening", "closing")
 
 
 def overview(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
-    """This function will show what moved the pipeline in the period, and how it stands by region."""
-    against(visitor, slice_, code, kept)
-    moved(visitor, slice_, code)
+    """This function will show targets and the open pipeline by region or by sales engineer, and what moved the pipeline."""
+    kind = "owner" if kept.get("against") == "owner" else "region"
+    switch("By", targets.KINDS, kind, lambda k: targets.KINDS[k], slice_.to_params() | dict(kept), "against")
     left, right = st.columns(2, gap="large")
     with left:
-        by_status(visitor, slice_, "region", "Open pipeline by region")
+        against(visitor, slice_, code, kind)
     with right:
-        by_status(visitor, slice_, "owner", "Open pipeline by sales engineer")
+        by_status(visitor, slice_, kind)
+    moved(visitor, slice_, code)
 
 
-def against(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) -> None:
+def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
     """This function will show target against achieved, by region or by sales engineer, and the same as links."""
-    kind = "owner" if kept.get("against") == "owner" else "region"
     st.subheader("Target against achieved")
-    switch("Against", targets.KINDS, kind, lambda k: targets.KINDS[k], slice_.to_params() | dict(kept), "against")
     found = visitor.ask(targets.achieved, kind, slice_, code)
     if found.empty:
         st.info(NOTHING)
@@ -99,9 +98,9 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     beside("The steps as links", "steps", steps)
 
 
-def by_status(visitor: Visitor, slice_: Slice, name: str, title: str) -> None:
+def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
     """This function will show the open pipeline by a dimension as bars by status, and the same as links."""
-    st.subheader(title)
+    st.subheader("Open pipeline")
     part = slice_.narrowed(status=lifecycle.PIPELINE)
     labels = visitor.ask(pipeline.choices, name)
     split = visitor.ask(pipeline.totals, part, by=(name, "status")) if part else pd.DataFrame()
@@ -119,7 +118,7 @@ def by_status(visitor: Visitor, slice_: Slice, name: str, title: str) -> None:
         ],
         columns=["key", "label", "status", "stage", "rank", "amount", "shown", "said"],
     ).sort_values("key", key=lambda k: k.map(order), kind="stable")  # fmt: skip
-    height = 70 + 26 * len(order)
+    height = 60 + 24 * len(order)
     picked = _charts.draw(_charts.stacked, frame, f"open-{name}-{hash(slice_)}", height, visitor.currency)
     if picked and (clicked := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
         st.switch_page("opportunities.py", query_params=query(clicked))
@@ -129,7 +128,7 @@ def by_status(visitor: Visitor, slice_: Slice, name: str, title: str) -> None:
             clicked = slice_.narrowed(**{name: row.key, "status": row.status})
             link(f"{row.label}, {row.stage}: {row.said} · {row.shown}", "opportunities", query(clicked))
 
-    beside(f"{title}: the numbers as links", f"open-{name}", numbers)
+    beside("Open pipeline: the numbers as links", f"open-{name}", numbers)
 
 
 def _signed(visitor: Visitor, key: str, amount: Decimal) -> str:

@@ -40,7 +40,9 @@ STYLE = """<style>
 [class*="st-key-tile-"] :has([data-testid="stPageLink-NavLink"]),
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {position: static !important}
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"]::after {content: ""; position: absolute; inset: 0}
-.trend {height: 28px; background: linear-gradient(#5b8fd6, color-mix(in srgb, #5b8fd6 25%, transparent))}
+[class*="st-key-tile-"] [data-testid="stMetric"]::after {content: ""; display: block; height: 28px; margin-top: .75rem; background: linear-gradient(#5b8fd6, color-mix(in srgb, #5b8fd6 25%, transparent))}
+.st-key-figures > [data-testid="stLayoutWrapper"], .st-key-stages > [data-testid="stLayoutWrapper"] {
+ flex: 1 1 calc(20% - 1rem); min-width: 9.5rem; max-width: calc(50% - .5rem)}
 [class*="st-key-tile-"] h3 {font-size: 1.3rem; padding: .2rem 0; white-space: nowrap}
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {padding-left: 0; padding-right: 0}
 [class*="st-key-tile-"]:hover {background: color-mix(in srgb, currentColor 4%, transparent)}
@@ -78,8 +80,7 @@ STYLE = """<style>
  [class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) [data-testid="stText"] {text-align: left}
  [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
- [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"],
- .st-key-figures [data-testid="stColumn"], .st-key-stages [data-testid="stColumn"] {
+ [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"] {
   min-width: 45% !important; flex: 1 1 45% !important}
  [class*="st-key-log-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem}
  [class*="st-key-log-"] [data-testid="stColumn"] [data-testid="stColumn"] {min-width: 28% !important; flex: 1 1 28% !important}}
@@ -88,7 +89,7 @@ STYLE = """<style>
  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], .st-key-filters, [class*="st-key-period-"], [class*="st-key-view-"], [class*="st-key-share-"],
  [data-testid="stExpander"], [data-testid="stDownloadButton"] {display: none !important}
  [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: none !important; zoom: .5}
- [data-testid="stHorizontalBlock"] {flex-wrap: nowrap !important}
+ [data-testid="stHorizontalBlock"]:not(.st-key-figures) {flex-wrap: nowrap !important}
  [data-testid="stColumn"] {min-width: 0 !important}
  h2, h3 {break-after: avoid}
  [data-testid="stVegaLiteChart"] {break-inside: avoid}

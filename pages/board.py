@@ -9,7 +9,7 @@ from crm_core.slices import Slice
 from pages._filters import SORT_LABELS, filter_bar, notices, order
 from pages._forms import forget_seen
 from pages._move_form import move_form
-from pages._ui import counted, enter, link, param, params, plain, status
+from pages._ui import counted, enter, link, live, param, params, plain, status
 from pages._views import view_bar
 
 CARDS = 12
@@ -115,3 +115,4 @@ cells = st.container(key="board").columns(max(3, len(lanes)), gap="small")
 for cell, (code, listing) in zip(cells, lanes.items(), strict=False):
     with cell:
         lane(code, listing)
+live(visitor)

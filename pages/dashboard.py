@@ -7,7 +7,7 @@ from crm_core.slices import Slice
 from pages import _server
 from pages._ageing import ageing
 from pages._breakdown import breakdown
-from pages._charts import trend
+from pages._charts import trends
 from pages._filters import filter_bar, notices
 from pages._foreseen import foreseen
 from pages._overview import overview
@@ -23,7 +23,6 @@ VIEWS = {
     "ageing": ("Ageing and flow", ageing),
     "forecast": ("Forecast", foreseen),
 }
-ROW = 5
 #: the figures whose day of comparison stands for the others' of their kind
 SAID = ("achieved", "pipeline")
 KEPT = ("period", "view", "by", "sort", "against")
@@ -34,7 +33,7 @@ kept = {name: param(name) for name in KEPT if param(name)}
 view = param("view") if param("view") in VIEWS else ""
 
 
-def figure_tile(column, figure: headline.Figure, words: str) -> None:
+def figure_tile(figure: headline.Figure, words: str) -> None:
     """This function will show one figure with its change and its trend, as a card that is a link to what it is of."""
     written = {
         "money": visitor.compact,
@@ -48,7 +47,7 @@ def figure_tile(column, figure: headline.Figure, words: str) -> None:
         change = figure.value - figure.before
         points = f"{abs(change):.1f} points" if figure.kind == "percent" else written(abs(change))
         delta = ("-" if change < 0 else "") + plain(points) if change else None
-    with column.container(border=True, key=f"tile-{figure.name}"):
+    with st.container(border=True, key=f"tile-{figure.name}"):
         st.metric(
             figure.label,
             plain(value),
@@ -58,7 +57,6 @@ def figure_tile(column, figure: headline.Figure, words: str) -> None:
                 f"{figure.meaning} {words} Change: {figure.since or 'not known'}. Trend: the last twelve months."
             ),
         )
-        st.html(trend(figure.trend))
         if figure.part is not None:
             link(counted(figure.count), "opportunities", query(figure.part, figure.measure))
 
@@ -70,10 +68,10 @@ def figures(code: str) -> None:
     words += f"Period: {periods.label(code) if code else 'all time'}. "
     words += f"As of {periods.day(slice_.day()) or 'now'}; days are days in India (IST)."
     shown = visitor.ask(headline.figures, slice_, code)
-    with st.container(key="figures"):
-        for row in (shown[:ROW], shown[ROW:]):
-            for cell, figure in zip(st.columns(ROW), row, strict=False):
-                figure_tile(cell, figure, words)
+    with st.container(horizontal=True, key="figures"):
+        for figure in shown:
+            figure_tile(figure, words)
+    st.html(trends({figure.name: figure.trend for figure in shown}))
     since = dict.fromkeys(
         f"{figure.label.lower()} {figure.since}" for figure in shown if figure.name in SAID and figure.since
     )
@@ -86,11 +84,13 @@ def stages(code: str) -> None:
     parts = {s.code: headline.closed(slice_, code if s.closed else "", s.code) for s in lifecycle.STAGES}
     found = dict(zip(parts, visitor.ask(pipeline.series, list(parts.values())), strict=True))
     shown = [s for s in lifecycle.STAGES if not slice_.status or s.code in slice_.status]
-    for cell, stage in zip(st.container(key="stages").columns(max(1, len(shown))), shown, strict=False):
+    row = st.container(horizontal=True, key="stages")
+    for stage in shown:
         sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
-        with cell.container(border=True, key=f"tile-{stage.code}"):
-            st.markdown(f"{status(stage.code)}\n\n**{plain(visitor.compact(getattr(sums, measure)))}**")
-            st.caption(plain(visitor.exact(getattr(sums, measure))))
+        with row.container(border=True, key=f"tile-{stage.code}"):
+            amount = getattr(sums, measure)
+            short, whole = plain(visitor.compact(amount)), plain(visitor.exact(amount))
+            st.markdown(f"{status(stage.code)}\n\n**{short}**\n\n:small[:gray[{whole}]]")
             if parts[stage.code]:
                 link(counted(sums.count), "opportunities", query(parts[stage.code], measure))
 

@@ -68,7 +68,7 @@ def test_a_click_on_a_segment_of_a_bar_opens_exactly_its_opportunities(office: O
     expect(heading(page, "Opportunities")).to_be_visible()
     lists(page, office, "meena", Slice(product="pump", region=most, status="open"))
     page.go_back()
-    expect(heading(page, "Open pipeline by region")).to_be_visible()
+    expect(heading(page, "Open pipeline")).to_be_visible()
 
 
 def test_every_step_of_the_bridge_opens_what_moved_by_as_much(office: Office, page: Page) -> None:

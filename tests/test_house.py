@@ -21,9 +21,9 @@ def imported(path: Path) -> set[str]:
 
 
 def fixed(node: ast.expr) -> bool:
-    """Whether a text is the same whatever the data, but for the figures of a trend, which are formatted as numbers."""
+    """Whether a text is the same whatever the data, but for the figures of trends, which are formatted as numbers."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id == "trend"
+        return node.func.id == "trends"
     return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
