@@ -7,7 +7,7 @@ database counts those of each change (`KEEP`); `tallies` counts them all, by the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -88,6 +88,7 @@ def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> S
     return select(
         literal(count).label("count"),
         day.label("day"),
+        sql.india_day(standing.c.to_at).label("until"),
         sql.date_number(day).label("number"),
         case((in_pipeline, sql.unix_day(standing.c.next_step_on))).label("next_step"),
         case((in_pipeline, sql.india_day(standing.c.status_at))).label("stage"),
@@ -110,20 +111,48 @@ def measured(facts: FromClause) -> dict[str, ColumnElement[Any]]:
 
 
 def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
-    """This function will sum changes by each cell of these kinds that they change: a row as in `tally`."""
+    """This function will sum a few changes by each cell of these kinds that they change: a row as in `tally`."""
     kinds = [select(*(literal(value).label(name) for name, value in one._asdict().items())) for one in kept]
     kind = union_all(*kinds).subquery("kind")
-    since = case(*((kind.c.since == name, change.c[name]) for name in ("day", "next_step", "stage"))) + kind.c.after
+    since = case(*((kind.c.since == name, change.c[name]) for name in ("day", "next_step", "stage")))
+    key = case(*((kind.c.key == name, change.c[name]) for name in (*LEADS, "band")))
+    keys, where = _cell(change, kind.c, key, since)
+    return _by(change, keys, keys.values()).select_from(change.join(kind, true())).where(where)
+
+
+def counted_each(change: FromClause, kept: Collection[Kind]) -> list[Select[Any]]:
+    """This function will sum the changes of whole standings, however many, as `counted` does: each kind by itself.
+
+    A standing that ended before it would have counted is left out at once: its two changes take each other away.
+    """
+    counts = []
+    for kind in kept:
+        keys, where = _cell(change, kind, change.c[kind.key], change.c[kind.since])
+        lasted = true() if kind.since == "day" else change.c.until > change.c[kind.since] + kind.after
+        constant = {"lead": literal(kind.lead)} | ({} if kind.whose else {"owner_id": literal(0)})
+        groups = [key for name, key in keys.items() if name not in constant]
+        counts.append(_by(change, keys | constant, groups).where(where, lasted))
+    return counts
+
+
+def _cell(
+    change: FromClause, kind: Any, key: ColumnElement[Any], since: ColumnElement[Any]
+) -> tuple[dict[str, ColumnElement[Any]], ColumnElement[bool]]:
+    """The keys of the cell of a kind that a change is counted in, and whether there is one."""
+    first = since + kind.after
     keys = {
-        "lead": kind.c.lead,
-        "owner_id": change.c.owner_id * kind.c.whose,
-        "at": case((since > change.c.day, sql.date_number(since)), else_=change.c.number) // kind.c.when,
-        "key": case(*((kind.c.key == name, change.c[name]) for name in (*LEADS, "band"))),
+        "lead": kind.lead,
+        "owner_id": change.c.owner_id * kind.whose,
+        "at": case((first > change.c.day, sql.date_number(first)), else_=change.c.number) // kind.when,
+        "key": key,
         **{name: change.c[name] for name in BESIDE},
     }
-    there = (keys["key"].is_not(None), since.is_not(None))
-    query = select(*(keys[name].label(name) for name in KEYS), *summed(change)).where(*there)
-    return query.select_from(change.join(kind, true())).group_by(*keys.values()).having(unequal(change))
+    return keys, and_(key.is_not(None), since.is_not(None))
+
+
+def _by(change: FromClause, keys: Mapping[str, ColumnElement[Any]], groups: Iterable[Any]) -> Select[Any]:
+    query = select(*(keys[name].label(name) for name in KEYS), *summed(change))
+    return query.group_by(*groups).having(unequal(change))
 
 
 def summed(source: FromClause) -> list[ColumnElement[Any]]:

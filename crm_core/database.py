@@ -177,9 +177,10 @@ def _prepare(database: Database) -> None:
             preferences.store(conn, "rules", rules.fingerprint())
         if migrated:
             standings.rebuild(conn)
-        if migrated or ruled:  # what is kept beside the rows may be counted otherwise now
+        if migrated or (ruled and preferences.stored(conn, "counted") != rules.counted()):
             tallies.rebuild(conn)
             courses.rebuild(conn)
+            preferences.store(conn, "counted", rules.counted())
 
 
 def unhurry(conn: Connection) -> None:

@@ -52,7 +52,7 @@ def rebuild(conn: Connection) -> int:
         conn.execute(text("LOCK TABLE tally IN SHARE ROW EXCLUSIVE MODE"))
     conn.execute(delete(tally))
     for _kept_so, told in _told():
-        conn.execute(insert(tally).from_select([*KEYS, *MEASURES], told))
+        conn.execute(insert(tally).from_select([*KEYS, *MEASURES], union_all(*told)))
     return conn.scalar(select(func.count()).select_from(tally)) or 0
 
 
@@ -60,7 +60,7 @@ def verify(conn: Connection) -> str:
     """This function will name the first tally that is not what the standings say, or give ""."""
     for kept, told in _told():
         stored = select(*(tally.c[name] for name in KEYS), *((-tally.c[name]).label(name) for name in MEASURES))
-        both = union_all(told, stored.where(kept)).subquery("both")
+        both = union_all(*told, stored.where(kept)).subquery("both")
         keys = [both.c[name] for name in KEYS]
         query = select(*keys).group_by(*keys).having(cells.unequal(both)).order_by(*keys).limit(1)
         if wrong := conn.execute(query).one_or_none():
@@ -68,19 +68,19 @@ def verify(conn: Connection) -> str:
     return ""
 
 
-def _told() -> Iterator[tuple[ColumnElement[bool], Select[Any]]]:
+def _told() -> Iterator[tuple[ColumnElement[bool], list[Select[Any]]]]:
     """This function will give sets of tallies, and what they must be: by the standings, or by the set before."""
     still, ended = standing.c.to_at == STILL, standing.c.to_at < STILL
     # computed once for all that leads, which a subquery would not be
     change = cells.changes(or_(still, ended), ended).cte("change")
-    yield and_(_COMPANY, _OF_DAYS), cells.counted(change, [kind for kind in KEPT if kind.when == DAY])
+    yield and_(_COMPANY, _OF_DAYS), cells.counted_each(change, [kind for kind in KEPT if kind.when == DAY])
     for part, source, made in ((MONTH, _OF_DAYS, _OF_MONTHS), (NOW, _OF_MONTHS, _OF_NOW)):
         keys = {name: tally.c[name] for name in KEYS} | {"at": tally.c.at // part}
         larger = select(*(key.label(name) for name, key in keys.items()), *cells.summed(tally))
         leads = [kind.lead for kind in KEPT if kind.when == part]
         larger = larger.where(_COMPANY, source, tally.c.lead.in_(leads)).group_by(*keys.values())
-        yield and_(_COMPANY, made), larger.having(cells.unequal(tally))
-    yield ~_COMPANY, cells.counted(cells.changes(still, false()).cte("change"), OF_OWNERS)
+        yield and_(_COMPANY, made), [larger.having(cells.unequal(tally))]
+    yield ~_COMPANY, cells.counted_each(cells.changes(still, false()).cte("change"), OF_OWNERS)
 
 
 @functools.lru_cache(maxsize=256)  # it depends on nothing else, and takes longer to build than to answer

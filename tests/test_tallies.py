@@ -412,6 +412,22 @@ def test_an_older_database_is_given_its_tallies(office: Office, addresses: tuple
         assert ("", "") == (tallies.verify(conn), courses.verify(conn))
 
 
+@pytest.mark.parametrize(("older", "mended"), [(("rules",), False), (("rules", "counted"), True)])
+def test_only_other_counts_are_counted_anew(
+    office: Office, addresses: tuple[str, str], older: tuple[str, ...], mended: bool
+) -> None:
+    """A new role or a new rule makes no update of a large database wait for its tallies."""
+    office.opportunity()
+    for key in older:
+        office.sql(f"UPDATE setting SET value = 'older' WHERE key = '{key}'")
+    for table in ("tally", "course"):
+        office.sql(f"DELETE FROM {table}")
+    open_database(addresses[1], owner=True).dispose()
+    with office.owner.read() as conn:
+        assert mended == (tallies.verify(conn) == "")
+    assert [] == office.sql("SELECT key FROM setting WHERE value = 'older'")
+
+
 # Many at once
 
 
