@@ -7,7 +7,7 @@ database counts those of each change (`KEEP`); `tallies` counts them all, by the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -32,13 +32,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from crm_core import courses, lifecycle, sql
 from crm_core.schema import standing, tally
 
-#: What leads a cell, and how its key is read from an opportunity or a standing.
+#: What leads a cell, and how its key is read from an opportunity or a standing; a month comes before a region.
 LEADS: dict[str, Callable[[FromClause], ColumnElement[str]]] = {
     "closed": lambda facts: sql.india_month(facts.c.closed_at),
     "created": lambda facts: sql.india_month(facts.c.created_at),
     "owner": lambda facts: cast(facts.c.owner_id, Text),
     "region": lambda facts: facts.c.region,
+    "closed_region": lambda facts: sql.india_month(facts.c.closed_at) + facts.c.region,
+    "created_region": lambda facts: sql.india_month(facts.c.created_at) + facts.c.region,
 }
+#: The dimensions of what leads, in the order in which they make its key.
+HOLDS = {lead: tuple(lead.split("_")) for lead in LEADS}
+_MONTH = len("2026-11")
+#: What leads a ledger of months and days too.
+_LEDGERS = tuple(lead for lead, held in HOLDS.items() if len(held) == 1)
 #: What every cell is of besides.
 BESIDE = ("status", "business_unit", "product")
 MEASURES = ("count", "value", "won_value", "days")
@@ -64,11 +71,14 @@ class Kind(NamedTuple):
 OVERDUE = "overdue"
 #: What leads the cells of those in the pipeline that have been in their stage for so many days, by the band of ages.
 AGED = {age: f"aged_{courses.first_day(age)}" for age in lifecycle.AGES}
-#: The kinds of cells that are kept.
-OF_OWNERS = tuple(Kind(lead, 1, NOW, lead) for lead in LEADS if lead != "owner")
+#: The kinds of cells that are kept, and those of them that no ledger adds up to.
+NOW_ONLY = (
+    *(Kind(lead, 1, NOW, lead) for lead in _LEDGERS if lead != "owner"),
+    *(Kind(lead, 0, NOW, lead) for lead in LEADS if lead not in _LEDGERS),
+)
 KEPT = (
-    *(Kind(lead, 0, when, lead) for lead in LEADS for when in (NOW, MONTH, DAY)),
-    *OF_OWNERS,
+    *(Kind(lead, 0, when, lead) for lead in _LEDGERS for when in (NOW, MONTH, DAY)),
+    *NOW_ONLY,
     *(Kind(OVERDUE, 0, when, "region", "next_step", 1) for when in (MONTH, DAY)),
     *(
         Kind(lead, 0, when, "band", "stage", courses.first_day(age))
@@ -98,6 +108,13 @@ def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> S
         *(standing.c[name] for name in BESIDE),
         *((m if count > 0 else -m).label(name) for name, m in measures.items()),
     ).where(which)
+
+
+def apart(held: Sequence[str], key: ColumnElement[str]) -> dict[str, ColumnElement[str]]:
+    """This function will take a key apart into the dimensions that it holds."""
+    if len(held) == 1:
+        return {held[0]: key}
+    return {held[0]: func.substr(key, 1, _MONTH), held[1]: func.substr(key, _MONTH + 1)}
 
 
 def measured(facts: FromClause) -> dict[str, ColumnElement[Any]]:

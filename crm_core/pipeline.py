@@ -178,9 +178,13 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
             for number, day in enumerate(days)
         )
     ).subquery("asked")
-    stood = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended)
-    where = [_scope(asking, standing), *weighed(conn, slice_.but(asof=None)).conditions(standing, asked.c.day)]
-    query = select(asked.c.number, *_sums(standing)[:2]).join(standing, stood).where(*where).group_by(asked.c.number)
+    held = weighed(conn, slice_.but(asof=None)).conditions(standing, asked.c.day)
+    stood = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended, *held)
+    # own records are few, and read once for all days; those of everybody are found day by day
+    own = not asking.may("opportunity.see_all")
+    both = standing.outerjoin(asked, stood) if own else asked.join(standing, stood)
+    query = select(asked.c.number, *_sums(standing)[:2]).select_from(both).where(_scope(asking, standing))
+    query = query.group_by(asked.c.number)
     found = {row[0]: (int(row[1]), Decimal(row[2])) for row in conn.execute(query)}
     return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
 

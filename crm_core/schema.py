@@ -369,11 +369,12 @@ standing = Table(
     Index("ix_standing_to_at", "to_at", "from_at"),
     Index("ix_standing_status", "status", "to_at", "from_at"),
     Index("ix_standing_from_at", "from_at"),
+    *(Index(f"ix_standing_{name}", name, "status", "to_at", "from_at") for name in ("owner_id", "region")),
 )
 
 #: What the opportunities of each cell come to, of the company (`owner_id` 0) or of one owner's own: now (`at` 0),
 #: or by how much a month (202611) or a day (20261124) in India changed it. `key` is that of the dimension that
-#: leads: the region's code, the owner's id, the month of creation or of closing; `days` are those from creation to
+#: leads: the region's code, the owner's id, the month of creation or of closing, this before the region's; `days` are those from creation to
 #: closing. What is overdue (by region) and what has been in its stage for so many days (by the band of its value)
 #: is kept by the day and month on which it will be so, if nothing changes until then. The database keeps it with
 #: each change (`cells.KEEP`), and `tallies` proves it from the standings. No sum leaves what SQLite adds exactly.
@@ -383,7 +384,7 @@ tally = Table(
     Column("lead", String(20), primary_key=True),
     Column("owner_id", Key, primary_key=True, autoincrement=False),
     Column("at", Integer, primary_key=True, autoincrement=False),
-    Column("key", String(60), primary_key=True),
+    Column("key", String(70), primary_key=True),
     Column("status", String(40), primary_key=True),
     Column("business_unit", String(60), primary_key=True),
     Column("product", String(20), primary_key=True),

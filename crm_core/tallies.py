@@ -33,13 +33,15 @@ from sqlalchemy import (
 
 from crm_core import cells, periods, sql
 from crm_core.access import Person, others_visible_to
-from crm_core.cells import AGED, BESIDE, DAY, KEPT, KEYS, LEADS, MEASURES, MONTH, NOW, OF_OWNERS, OVERDUE
+from crm_core.cells import AGED, BESIDE, DAY, HOLDS, KEPT, KEYS, LEADS, MEASURES, MONTH, NOW, NOW_ONLY, OVERDUE
 from crm_core.schema import STILL, opportunity, standing, tally
 from crm_core.slices import Slice
 
 #: Whose the company's cells are; no user has this id.
 COMPANY = 0
 _COMPANY = tally.c.owner_id == COMPANY
+#: What leads the kinds of cells that are kept, whose, and of when.
+_KEPT = {kind[:3] for kind in KEPT}
 #: The number of every day is larger, that of every month smaller.
 _BETWEEN = 10**7
 _OF_DAYS, _OF_MONTHS, _OF_NOW = tally.c.at > _BETWEEN, tally.c.at.between(1, _BETWEEN), tally.c.at == 0
@@ -74,28 +76,29 @@ def _told() -> Iterator[tuple[ColumnElement[bool], list[Select[Any]]]]:
     # computed once for all that leads, which a subquery would not be
     change = cells.changes(or_(still, ended), ended).cte("change")
     yield and_(_COMPANY, _OF_DAYS), cells.counted_each(change, [kind for kind in KEPT if kind.when == DAY])
-    for part, source, made in ((MONTH, _OF_DAYS, _OF_MONTHS), (NOW, _OF_MONTHS, _OF_NOW)):
+    now = or_(*(and_(tally.c.lead == one.lead, _COMPANY if one.whose == 0 else ~_COMPANY) for one in NOW_ONLY))
+    for part, source, made in ((MONTH, _OF_DAYS, _OF_MONTHS), (NOW, _OF_MONTHS, and_(_OF_NOW, ~now))):
         keys = {name: tally.c[name] for name in KEYS} | {"at": tally.c.at // part}
         larger = select(*(key.label(name) for name, key in keys.items()), *cells.summed(tally))
-        leads = [kind.lead for kind in KEPT if kind.when == part]
+        leads = [kind.lead for kind in KEPT if kind.when == part and kind not in NOW_ONLY]
         larger = larger.where(_COMPANY, source, tally.c.lead.in_(leads)).group_by(*keys.values())
         yield and_(_COMPANY, made), [larger.having(cells.unequal(tally))]
-    yield ~_COMPANY, cells.counted_each(cells.changes(still, false()).cte("change"), OF_OWNERS)
+    yield now, cells.counted_each(cells.changes(still, false()).cte("change"), NOW_ONLY)
 
 
 @functools.lru_cache(maxsize=256)  # it depends on nothing else, and takes longer to build than to answer
 def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any] | None:
     """This function will select the keys of `by` (text), count, value, won_value and days of a slice in a person's scope.
 
-    None where the tallies cannot tell: they know status, business unit, product and one dimension that
-    leads, now or at the end of a day; now, owners and one more; of what was overdue at the end of a day, the region.
+    None where the tallies cannot tell: they know status, business unit, product and one dimension that leads,
+    now or at the end of a day; now, owners and one more, or the region and a month; of what was overdue at the
+    end of a day, the region.
     """
     known, day = _known(asking, slice_, by), slice_.day()
     if known is None:
         return None
-    lead, key, whose = known
-    kept = _kept(lead, key, whose).where(_OF_NOW if day is None else _until([day]))
-    parts = [kept] + ([] if asking.may("opportunity.see_all") else [_others(asking, lead)])
+    kept = _kept(*known).where(_OF_NOW if day is None else _until([day]))
+    parts = [kept] + ([] if asking.may("opportunity.see_all") else [_others(asking, known[1])])
     facts = union_all(*parts).subquery("facts")
     where = _chosen(facts, slice_)
     sums: dict[str, ColumnElement[Any]] = {}
@@ -159,25 +162,28 @@ def _whole(day: date) -> int:
     return _month(day) - (periods.next_day(day).day > 1)
 
 
-def _known(asking: Person, slice_: Slice, by: Sequence[str] = ()) -> tuple[str, str, ColumnElement[bool]] | None:
-    """What leads the cells that know a slice, the dimension that is their key, and whose they are; None where none do."""
+def _known(
+    asking: Person, slice_: Slice, by: Sequence[str] = ()
+) -> tuple[str, Sequence[str], ColumnElement[bool]] | None:
+    """What leads the cells that know a slice, the dimensions of their key, and whose they are; None where none do."""
     late, day = slice_.attention == (OVERDUE,), slice_.day()
     asked = slice_.but(asof=None, attention=None if late else slice_.attention).to_params().keys() | set(by)
-    leads = asked & LEADS.keys()
-    if asked - leads - set(BESIDE) or (slice_.asof and not day) or not _of_whole_months(slice_):
+    wanted = asked - set(BESIDE)
+    if (slice_.asof and not day) or not _of_whole_months(slice_):
         return None
     everything = asking.may("opportunity.see_all")
     if late:
-        return (OVERDUE, "region", _COMPANY) if everything and day and leads <= {"region"} else None
+        return (OVERDUE, ("region",), _COMPANY) if everything and day and wanted <= {"region"} else None
     whose = _COMPANY
-    if not everything or len(leads) > 1:
-        own = "owner" in leads if everything else asking.may("opportunity.see_own")
-        leads -= {"owner"}
-        if not own or day or len(leads) > 1:
+    if not everything or ("owner" in wanted and len(wanted) > 1):
+        if day or not (everything or asking.may("opportunity.see_own")):
             return None
+        wanted -= {"owner"}
         whose = _owned(slice_) if everything else tally.c.owner_id == asking.id
-    lead = min(leads, default="region")
-    return lead, lead, whose
+    kind = (0 if whose is _COMPANY else 1, DAY if day else NOW)
+    known = (lead for lead, held in HOLDS.items() if set(held) == (wanted or {"region"}))
+    lead = next((lead for lead in known if (lead, *kind) in _KEPT), None)
+    return (lead, HOLDS[lead], whose) if lead else None
 
 
 def _owned(slice_: Slice) -> ColumnElement[bool]:
@@ -187,24 +193,24 @@ def _owned(slice_: Slice) -> ColumnElement[bool]:
     return sql.any_of(tally.c.owner_id, [owner for owner in slice_.parsed("owner") if owner > COMPANY])
 
 
-def _kept(lead: str, key: str, whose: ColumnElement[bool]) -> Any:
+def _kept(lead: str, held: Sequence[str], whose: ColumnElement[bool]) -> Any:
     return select(
-        *([] if key == "owner" else [cast(tally.c.owner_id, Text).label("owner")]),
-        tally.c.key.label(key),
+        *([] if "owner" in held else [cast(tally.c.owner_id, Text).label("owner")]),
+        *(part.label(name) for name, part in cells.apart(held, tally.c.key).items()),
         *(tally.c[name] for name in (*BESIDE, *MEASURES)),
     ).where(tally.c.lead == lead, whose)
 
 
-def _others(asking: Person, lead: str) -> Select[Any]:
+def _others(asking: Person, held: Sequence[str]) -> Any:
     """What a person sees beside their own, row by row: they are few, and nobody's own but another's."""
-    key = LEADS[lead](opportunity)
+    keys = [LEADS[name](opportunity) for name in held]
     return select(
         cast(opportunity.c.owner_id, Text),
-        key,
+        *keys,
         *(opportunity.c[name] for name in BESIDE),
         literal(1),
         *cells.measured(opportunity).values(),
-    ).where(others_visible_to(asking), key.is_not(None))
+    ).where(others_visible_to(asking), *(key.is_not(None) for key in keys))
 
 
 def _of_whole_months(slice_: Slice) -> bool:
