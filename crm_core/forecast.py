@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, and_, case, func, literal, select, union_all
+from sqlalchemy import Connection, Float, and_, case, cast, func, literal, select, union_all
 
 from crm_core import clock, courses, lifecycle, periods, pipeline, tallies
 from crm_core.access import Actor, person
@@ -29,7 +29,8 @@ WEIGHT = 20
 #: The levels from the whole company to the cell, as a rate's source names them.
 LEVELS = ("all", "stage", "age", "band")
 SEED, DRAWS = 20_260_401, 2_000
-_BLOCK = 500
+#: How many deals, the largest, are drawn one by one for the range.
+ALONE = 500
 #: How many spans before tell what deals still to come bring.
 FEWEST_SPANS, MOST_SPANS = 3, 12
 _QUANTILES = (0.1, 0.5, 0.9)
@@ -54,6 +55,14 @@ class Rate:
         """The rate, to four places: what is counted, and the level above with the weight of WEIGHT deals."""
         exact = (self.won + WEIGHT * self.parent) / (self.deals + WEIGHT)
         return Decimal(round(exact * 10_000)) / 10_000
+
+
+class Held(NamedTuple):
+    """What the open deals of a cell come to: how many, their value in rupees, the sum of its squares in paise."""
+
+    deals: int
+    value: Decimal
+    squares: float
 
 
 @dataclass(frozen=True)
@@ -113,15 +122,16 @@ def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Lik
     won = pipeline.totals(conn, actor, achieved)["won_value"].iloc[0] if achieved else Decimal(0)
     within = (period.last - day).days if period.last else None
     after = max(0, (period.first - day).days - 1) if period.first and period.last else 0
-    values, cells = _deals(conn, actor, part)
+    held = _held(conn, actor, part)
+    deals = sum(sums.deals for sums in held.values())
     if (within is not None and within <= 0) or (code and periods.parse(code) is None):
-        return Likely(won, Decimal(0), len(values), Decimal(0), 0, won, won, won)
+        return Likely(won, Decimal(0), deals, Decimal(0), 0, won, won, won)
     known = _rates(conn, [day], after, within)[day]
-    further = _rupees(sum((v * known[cell].rate for v, cell in zip(values, cells, strict=True)), Decimal(0)))
+    further = _rupees(sum((sums.value * known[cell].rate for cell, sums in held.items()), Decimal(0)))
     spans = _spans_before(conn, actor, part, day, after, within) if within else []
     coming = _rupees(sum(spans, Decimal(0)) / len(spans)) if spans else Decimal(0)
-    drawn = _range(values, cells, known, spans)
-    return Likely(won, further, len(values), coming, len(spans), *(won + more for more in drawn))
+    drawn = _range(held, _largest(conn, actor, part), known, spans)
+    return Likely(won, further, deals, coming, len(spans), *(won + more for more in drawn))
 
 
 def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int = 6) -> pd.DataFrame:
@@ -230,14 +240,27 @@ def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, 
         yield day, (status, age, band), value - (sums[day, status, older, band] if older else 0)
 
 
-def _deals(conn: Connection, actor: Actor, part: Slice) -> tuple[list[Decimal], list[Cell]]:
-    """The values of the open deals of a slice and their cells, in the order of their ids."""
+def _held(conn: Connection, actor: Actor, part: Slice) -> dict[Cell, Held]:
+    """What each cell of the open deals of a slice comes to."""
     held = part.narrowed(status=lifecycle.PIPELINE)
     if held is None:
-        return [], []
-    query = select(held.facts.c.value, *_cell(held)).where(*pipeline.within(conn, actor, held))
-    rows = conn.execute(query.order_by(held.facts.c.id)).all()
-    return [row[0] for row in rows], [tuple(row[1:]) for row in rows]
+        return {}
+    keys, value = _cell(held), held.facts.c.value
+    paise = cast(value, Float)
+    sums = (func.count(), func.sum(value, type_=value.type), func.sum(paise * paise, type_=Float))
+    found = conn.execute(select(*keys, *sums).where(*pipeline.within(conn, actor, held)).group_by(*keys))
+    return {(stage, age, band): Held(*sums) for stage, age, band, *sums in found}
+
+
+def _largest(conn: Connection, actor: Actor, part: Slice) -> list[tuple[Decimal, Cell]]:
+    """The values of the largest open deals of a slice and their cells, in the order of their ids."""
+    held = part.narrowed(status=lifecycle.PIPELINE)
+    if held is None:
+        return []
+    facts = held.facts.c
+    query = select(facts.id, facts.value, *_cell(held)).where(*pipeline.within(conn, actor, held))
+    rows = conn.execute(query.order_by(facts.value.desc(), facts.id).limit(ALONE)).all()
+    return [(value, tuple(cell)) for _id, value, *cell in sorted(rows, key=lambda row: row.id)]
 
 
 def _first_day(conn: Connection, actor: Actor, part: Slice) -> date | None:
@@ -277,18 +300,27 @@ def _cell(held: Slice) -> tuple[Any, ...]:
     return facts.c.status, group("age", held).label("age"), courses.value_band(facts.c.value).label("band")
 
 
-def _range(values: list[Decimal], cells: list[Cell], known: dict[Cell, Rate], spans: list[Decimal]) -> list[Decimal]:
-    """Draw the rate of each cell from what is known of it, then each deal by its rate, then a span, many times over."""
+def _range(
+    held: dict[Cell, Held], largest: list[tuple[Decimal, Cell]], known: dict[Cell, Rate], spans: list[Decimal]
+) -> list[Decimal]:
+    """Draw the rate of each cell from what is known of it, then each deal by its rate, then a span, many times over.
+
+    The largest deals are drawn one by one; what else a cell has, so many small ones, as the sum that they tend to.
+    """
     chance = np.random.default_rng(SEED)
     weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in known.values()]
     drawn = chance.beta([float(a) for a, _ in weights], [float(b) for _, b in weights], size=(DRAWS, len(weights)))
     place = {cell: number for number, cell in enumerate(known)}
-    index = np.array([place[cell] for cell in cells], dtype=np.intp)
-    paise, totals = np.array([int(value * 100) for value in values], dtype=np.float64), np.zeros(DRAWS)
-    for start in range(0, len(values), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        happened = chance.random((DRAWS, len(index[block]))) < drawn[:, index[block]]
-        totals += happened.astype(np.float64) @ paise[block]
+    index = np.array([place[cell] for _, cell in largest], dtype=np.intp)
+    paise = np.array([int(value * 100) for value, _ in largest], dtype=np.float64)
+    totals = (chance.random((DRAWS, len(index))) < drawn[:, index]).astype(np.float64) @ paise
+    for cell, sums in held.items():
+        alone = [float(value * 100) for value, of in largest if of == cell]
+        if sums.deals > len(alone):
+            rest, squares = float(sums.value * 100) - sum(alone), sums.squares - sum(one * one for one in alone)
+            rate = drawn[:, place[cell]]
+            spread = np.sqrt(np.maximum(rate * (1 - rate) * squares, 0))
+            totals += np.clip(chance.normal(rate * rest, spread), 0, rest)
     if spans:
         totals += chance.choice(np.array([int(value * 100) for value in spans], dtype=np.float64), DRAWS)
     return [Decimal(int(q)) / 100 for q in np.quantile(totals, _QUANTILES, method="inverted_cdf")]

@@ -345,3 +345,23 @@ def test_a_period_that_is_over_or_none_or_empty(office: Office) -> None:
     ever = office.ask(forecast.likely, kavya, Slice(asof=day))
     assert ever.further == office.ask(forecast.weighted, kavya, Slice(asof=day))
     assert ever.won == 100_000
+
+
+def test_many_small_deals_drawn_as_their_sum_make_the_range_of_each_drawn_alone() -> None:
+    """The largest stay apart: one of a crore is won whole or not at all."""
+    chance = random.Random(7)
+    known = {
+        ("open", "0-30", band): forecast.Rate(60, won, Fraction(1, 3), "band")
+        for band, won in zip(courses.VALUES, (15, 30, 45), strict=True)
+    }
+    deals = [(Decimal(chance.randrange(1_00_000, 9_00_000)), cell) for cell in known for _ in range(1_000)]
+    deals += [(Decimal(1_00_00_000) * n, cell) for n, cell in enumerate(known, 1)]
+    held = {
+        cell: forecast.Held(len(values), sum(values), float(sum(int(v * 100) ** 2 for v in values)))
+        for cell in known
+        if (values := [value for value, of in deals if of == cell])
+    }
+    largest = sorted(deals, reverse=True)[: forecast.ALONE]
+    alone, summed = (forecast._range(held, few, known, []) for few in (deals, largest))
+    for one, other in zip(alone, summed, strict=True):
+        assert abs(one / other - 1) < Decimal("0.01")
