@@ -20,6 +20,8 @@ from crm_core.periods import Period
 from crm_core.slices import Slice, weighed
 
 MONTHS = 12
+#: With what day stock figures are compared, and since when the bridge is told, where no period is chosen.
+LATELY = 30
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     period = periods.parse(code) if code else Period(None, None)
     before = periods.comparable(period, day) if period else None
     whole = periods.comparable(period, period.after) if period and period.after else None
-    then = (before.last if before else None) or periods.days_before(day, 30)
+    then = (before.last if before else None) or periods.days_before(day, LATELY)
     ends = periods.month_ends(day, MONTHS)
     months = [f"{end:%Y-%m}" for end in ends]
     closings = pipeline.flows(conn, actor, slice_, [period, before, *map(periods.parse, months)])
@@ -112,6 +114,12 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
         stock("overdue", "Overdue next steps", "count", late, late_part,
               "Open opportunities whose next step lies before the day; it takes no period."),
     ]  # fmt: skip
+
+
+def span(slice_: Slice, code: str = "", today: date | None = None) -> str:
+    """This function will name the period of the bridge beside the headline: the one chosen, else the last thirty days."""
+    day = slice_.day() or today or periods.today()
+    return code or Period(periods.days_before(day, LATELY - 1), periods.next_day(day)).code()
 
 
 def _stocks(conn: Connection, actor: Actor, part: Slice | None, days: Sequence[date]) -> list[tuple[int, Decimal]]:

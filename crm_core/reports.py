@@ -26,7 +26,8 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
     asking = require(conn, actor, "export")
     said = slice_.sentence(pipeline.names(conn, actor, slice_))
     whole = pipeline.series(conn, actor, [slice_])[0]
-    moved = pipeline.movement(conn, actor, slice_, code)
+    span = headline.span(slice_, code)
+    moved = pipeline.movement(conn, actor, slice_, span)
     steps: list[tuple[Any, ...]] = [
         (bridge.STEPS[s], count, change) for s, count, change in moved.steps.itertuples(index=False)
     ]
@@ -48,6 +49,7 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
         ("Scope", exports.scope(asking)),
     ]
     cover += [("Selection", said), ("Period", periods.label(code) if code else "all time")]
+    cover += [("What moved", periods.label(span))]
     cover += [("As of", periods.day(slice_.day()) or "now"), ("Exported (IST)", clock.now(conn))]
     cover += [("Opportunities", whole.count), ("Potential value", whole.value), ("Won value", whole.won_value)]
     exports.on_record(conn, actor, asking, "dashboard", slice_.sentence(), whole.count)

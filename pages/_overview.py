@@ -63,10 +63,10 @@ def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
 
 
 def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
-    """This function will show the bridge from the pipeline's opening to its closing, each step a link."""
-    title = f"What moved the pipeline, {periods.label(code)}" if code else "What moved the pipeline, ever"
-    st.subheader(plain(title))
-    found = visitor.ask(pipeline.movement, slice_, code)
+    """This function will show the bridge of the period, or of the last thirty days, each step a link."""
+    span = headline.span(slice_, code)
+    st.subheader(plain(f"What moved the pipeline, {periods.label(span)}"))
+    found = visitor.ask(pipeline.movement, slice_, span)
     level = found.opening_value
     bars = [("opening", "Opening", Decimal(0), level, level, "blue", 0)] if found.opening else []
     tones = {"new": "violet", "won": "green", "rejected": "gray", "lost": "red"}
@@ -84,9 +84,9 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
         columns=["key", "label", "low", "high", "top", "amount", "shown", "said", "tone"],
     )  # fmt: skip
     parts = {"opening": found.opening, "closing": found.closing}
-    parts |= {step: slice_.but(moved=step, during=code or None) for step in found.steps["step"]}
+    parts |= {step: slice_.but(moved=step, during=span) for step in found.steps["step"]}
     picked = _charts.draw(
-        _charts.waterfall, frame, f"bridge-{hash((slice_, code))}", 50 + 28 * len(frame), visitor.currency
+        _charts.waterfall, frame, f"bridge-{hash((slice_, span))}", 50 + 28 * len(frame), visitor.currency
     )
     if picked and (part := parts.get(picked["key"])):
         st.switch_page("opportunities.py", query_params=query(part))

@@ -322,3 +322,14 @@ def test_the_headline_sets_achieved_against_target_now_before_and_by_month(offic
         figures("")["target"].since,
     )
     assert "" == figures("2026-04")["target"].since, "March had none"
+
+
+def test_without_a_period_the_bridge_begins_where_the_open_pipeline_is_compared(office: Office) -> None:
+    """Thirty days, of which today is one; a chosen period is the bridge's too."""
+    office.at("offer_made")
+    today = date(2026, 9, 15)
+    for part in (Slice(), Slice(asof="2026-09-15", region="coimbatore")):
+        assert ("2026-08-17..2026-09-15", "2026-q1") == (headline.span(part, "", today), headline.span(part, "2026-q1"))
+    figure = next(f for f in office.ask(headline.figures, office.kavya, Slice()) if f.name == "pipeline")
+    told = office.ask(pipeline.movement, office.kavya, Slice(), headline.span(Slice()))
+    assert (figure.before, figure.value) == (told.opening_value, told.closing_value)
