@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from crm_core import access, clock, lifecycle, money, periods, preferences
 from crm_core.access import Actor, Person
@@ -129,10 +129,7 @@ def changed(old: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
 
 def timeline(conn: Connection, entity: str, entity_id: int | str) -> list[Entry]:
     """This function will tell a record's history, newest first. The caller has checked that it may be seen."""
-    rows = conn.execute(
-        select(log).where(log.c.entity == entity, log.c.entity_id == str(entity_id)).order_by(log.c.id.desc())
-    )
-    return in_words(conn, rows)
+    return in_words(conn, conn.execute(_OF_RECORD, {"entity": entity, "entity_id": str(entity_id)}))
 
 
 def latest(conn: Connection, actor: Actor) -> int:
@@ -192,6 +189,25 @@ def changes_since(conn: Connection, entity: str, entity_id: str, version: int) -
     return sentences
 
 
+#: What a person reads of an id or a code; these queries take longer to build than to answer.
+_BY_ID = {
+    suffix: select(column).where(column.table.c.id == bindparam("found"))
+    for suffix, column in {
+        ("owner_id", "engineer_id"): app_user.c.name,
+        ("customer_id", "merged_into_id"): customer.c.company,
+        ("offer_id",): offer.c.number,
+    }.items()
+}
+_BY_CODE = {
+    name: select(table.c.label).where(table.c.code == bindparam("found")) for name, (table, *_) in LISTS.items()
+}
+_OF_RECORD = (
+    select(log)
+    .where(log.c.entity == bindparam("entity"), log.c.entity_id == bindparam("entity_id"))
+    .order_by(log.c.id.desc())
+)
+
+
 class _Names:
     """Turns stored codes, ids and amounts into what a person reads."""
 
@@ -215,13 +231,9 @@ class _Names:
             return money.exact(Decimal(stored), self.currency)
         if key.endswith("_on"):
             return periods.day(date.fromisoformat(stored))
-        for suffix, table, column in (
-            (("owner_id", "engineer_id"), app_user, "name"),
-            (("customer_id", "merged_into_id"), customer, "company"),
-            (("offer_id",), offer, "number"),
-        ):
+        for suffix, query in _BY_ID.items():
             if key.endswith(suffix):
-                return str(self.conn.scalar(select(table.c[column]).where(table.c.id == int(stored))) or stored)
+                return str(self.conn.scalar(query, {"found": int(stored)}) or stored)
         if key == "status":
             stages = {"opportunity": lifecycle.STAGE, "lead": lifecycle.LEAD_STAGE}.get(entity, {})
             return stages[stored].label if stored in stages else OFFER_STATUSES.get(stored, str(stored))
@@ -236,8 +248,7 @@ class _Names:
     def _listed(self, key: str, stored: Any) -> str:
         lists = {"reason": ("lost_reason", "rejected_reason", "disqualify_reason"), "source": ("lead_source",)}
         for name in lists.get(key, (key,) if key in LISTS else ()):
-            table = LISTS[name][0]
-            label = self.conn.scalar(select(table.c.label).where(table.c.code == stored))
+            label = self.conn.scalar(_BY_CODE[name], {"found": stored})
             if label:
                 return str(label)
         return str(stored)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, Select, bindparam, insert, select
 
 from crm_core import audit, clock, fields, lifecycle, offers, records, settings, sql
 from crm_core.access import (
@@ -260,28 +261,8 @@ def get(conn: Connection, actor: Actor, opportunity_id: int) -> Record:
     Beside the columns: number, customer (company), owner and application_engineer (names),
     region_label, business_unit_label, offer_number. value and won_value are Decimal rupees.
     """
-    asking = person(conn, actor)
-    owner, engineer = app_user.alias("owner"), app_user.alias("engineer")
-    query = (
-        select(
-            opportunity,
-            sql.opportunity_number(),
-            customer.c.company.label("customer"),
-            owner.c.name.label("owner"),
-            engineer.c.name.label("application_engineer"),
-            region.c.label.label("region_label"),
-            business_unit.c.label.label("business_unit_label"),
-            offer.c.number.label("offer_number"),
-        )
-        .join(customer, customer.c.id == opportunity.c.customer_id)
-        .join(owner, owner.c.id == opportunity.c.owner_id)
-        .join(region, region.c.code == opportunity.c.region)
-        .join(business_unit, business_unit.c.code == opportunity.c.business_unit)
-        .outerjoin(engineer, engineer.c.id == opportunity.c.application_engineer_id)
-        .outerjoin(offer, offer.c.id == opportunity.c.offer_id)
-        .where(opportunity.c.id == records.key(opportunity_id, "opportunity"), visible_to(asking))
-    )
-    return records.one(conn, query, "opportunity")
+    found = records.key(opportunity_id, "opportunity")
+    return records.one(conn, _named(person(conn, actor)), "opportunity", found=found)
 
 
 def history(conn: Connection, actor: Actor, opportunity_id: int) -> list[audit.Entry]:
@@ -318,10 +299,37 @@ def _changeable(asking: Person, row: Record) -> bool:
 
 
 def _row(conn: Connection, asking: Person, opportunity_id: Any) -> Record:
-    query = select(opportunity).where(
-        opportunity.c.id == records.key(opportunity_id, "opportunity"), visible_to(asking)
+    return records.one(conn, _plain(asking), "opportunity", found=records.key(opportunity_id, "opportunity"))
+
+
+# Both depend on nothing else, and take longer to build than to answer.
+@functools.lru_cache(maxsize=256)
+def _plain(asking: Person) -> Select[Any]:
+    return select(opportunity).where(opportunity.c.id == bindparam("found"), visible_to(asking))
+
+
+@functools.lru_cache(maxsize=256)
+def _named(asking: Person) -> Select[Any]:
+    owner, engineer = app_user.alias("owner"), app_user.alias("engineer")
+    return (
+        select(
+            opportunity,
+            sql.opportunity_number(),
+            customer.c.company.label("customer"),
+            owner.c.name.label("owner"),
+            engineer.c.name.label("application_engineer"),
+            region.c.label.label("region_label"),
+            business_unit.c.label.label("business_unit_label"),
+            offer.c.number.label("offer_number"),
+        )
+        .join(customer, customer.c.id == opportunity.c.customer_id)
+        .join(owner, owner.c.id == opportunity.c.owner_id)
+        .join(region, region.c.code == opportunity.c.region)
+        .join(business_unit, business_unit.c.code == opportunity.c.business_unit)
+        .outerjoin(engineer, engineer.c.id == opportunity.c.application_engineer_id)
+        .outerjoin(offer, offer.c.id == opportunity.c.offer_id)
+        .where(opportunity.c.id == bindparam("found"), visible_to(asking))
     )
-    return records.one(conn, query, "opportunity")
 
 
 def _legal(conn: Connection, asking: Person, old: Record, name: str, seen: int | None) -> lifecycle.Transition:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from crm_core.schema import setting
+
+_STORED = select(setting.c.value).where(setting.c.key == bindparam("found"))
 
 
 def stored(conn: Connection, key: str) -> str | None:
     """This function will read one fact, or None."""
-    return conn.scalar(select(setting.c.value).where(setting.c.key == key))
+    return conn.scalar(_STORED, {"found": key})
 
 
 def store(conn: Connection, key: str, value: str) -> None:

@@ -19,9 +19,9 @@ def key(raw: Any, noun: str) -> int:
         raise missing(noun) from None
 
 
-def one(conn: Connection, query: Any, noun: str) -> Record:
+def one(conn: Connection, query: Any, noun: str, **given: Any) -> Record:
     """This function will read the one row that a query finds in the asking person's scope, or raise NotFound."""
-    row: Record | None = conn.execute(query).one_or_none()
+    row: Record | None = conn.execute(query, given).one_or_none()
     if row is None:
         raise missing(noun)
     return row
