@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Float, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import Connection, Float, Select, and_, case, cast, func, literal, select, union_all
 
 from crm_core import clock, courses, lifecycle, periods, pipeline, tallies
 from crm_core.access import Actor, person
@@ -97,7 +97,7 @@ def rates(conn: Connection, actor: Actor, asof: date | None = None) -> pd.DataFr
 
 def weighted(conn: Connection, actor: Actor, slice_: Slice) -> Decimal:
     """This function will weigh the open pipeline of a slice in the actor's scope by the company's rates of its day."""
-    return _weighted(conn, actor, {slice_.day() or clock.today(conn): slice_})[0]
+    return _weighted(conn, actor, slice_, [slice_.day() or clock.today(conn)])[0]
 
 
 def weighted_on(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> dict[date, Decimal]:
@@ -106,7 +106,8 @@ def weighted_on(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[da
     By the rates of each day, so that every point of a trend is the figure that was shown that day.
     """
     known = sorted(set(days))
-    return dict(zip(known, _weighted(conn, actor, {day: slice_.but(asof=str(day)) for day in known}), strict=True))
+    part = slice_.but(asof=str(known[0]) if known else None)
+    return dict(zip(known, _weighted(conn, actor, part, known), strict=True))
 
 
 def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Likely:
@@ -201,30 +202,43 @@ def _learn(deals: Counter[Cell], won: Counter[Cell]) -> dict[Cell, Rate]:
     return made
 
 
-def _weighted(conn: Connection, actor: Actor, parts: dict[date, Slice]) -> list[Decimal]:
-    """The weighted pipelines of the slices, by the rates of their days, which are in order."""
-    asking, days = person(conn, actor), list(parts)
-    if not parts:
+def _weighted(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[Decimal]:
+    """The weighted pipelines of a slice at the end of these days, which are in order, each by the rates of its day."""
+    asking = person(conn, actor)
+    if not days:
         return []
     known, sums = _rates(conn, days), dict.fromkeys(days, Decimal(0))
-    kept = tallies.aged_on(asking, parts[days[0]], days)
-    held = _summed(conn, actor, parts) if kept is None else _kept(conn.execute(kept).all(), days)
+    kept = tallies.aged_on(asking, slice_, days)
+    held = _summed(conn, actor, slice_, days) if kept is None else _kept(conn.execute(kept).all(), days)
     for day, cell, value in held:
         sums[day] += value * known[day][cell].rate
     return [_rupees(total) for total in sums.values()]
 
 
-def _summed(conn: Connection, actor: Actor, parts: dict[date, Slice]) -> Iterator[tuple[date, Cell, Decimal]]:
-    """What each cell of the slices comes to on their days, row by row."""
-    days, queries = list(parts), []
-    for number, part in enumerate(parts.values()):
-        if (held := part.narrowed(status=lifecycle.PIPELINE)) is not None:
-            keys = _cell(held)
-            total = func.sum(held.facts.c.value, type_=held.facts.c.value.type).label("value")
-            query = select(literal(number).label("number"), *keys, total)
-            queries.append(query.where(*pipeline.within(conn, actor, held)).group_by(*keys))
-    for number, *cell, value in conn.execute(union_all(*queries)) if queries else ():
-        yield days[number], tuple(cell), value
+def _summed(
+    conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]
+) -> Iterator[tuple[date, Cell, Decimal]]:
+    """What each cell of a slice comes to on the days, row by row."""
+    held = slice_.narrowed(status=lifecycle.PIPELINE)
+    if held is None:
+        return
+    value = held.facts.c.value
+    total = func.sum(value, type_=value.type)
+    together = pipeline.stood(conn, person(conn, actor), held, days) if held.day() else None
+    if together is not None:
+        asked, query = together
+        keys = (asked.c.number, *_cell(held, asked.c.day))
+        query = query.add_columns(*keys, total).group_by(*keys)
+    else:
+        queries: list[Select[Any]] = []
+        for number, day in enumerate(days):
+            part = held.but(asof=str(day)) if held.day() else held
+            keys = (literal(number), *_cell(part))
+            queries.append(select(*keys, total).where(*pipeline.within(conn, actor, part)).group_by(*keys[1:]))
+        query = select(union_all(*queries).subquery())
+    for number, *cell, summed in conn.execute(query):
+        if number is not None:
+            yield days[number], tuple(cell), summed
 
 
 def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Decimal]]:
@@ -295,9 +309,9 @@ def _spans_before(conn: Connection, actor: Actor, part: Slice, day: date, after:
     return [found.get(number, Decimal(0)) for number in range(count)]
 
 
-def _cell(held: Slice) -> tuple[Any, ...]:
+def _cell(held: Slice, day: Any = None) -> tuple[Any, ...]:
     facts = held.facts
-    return facts.c.status, group("age", held).label("age"), courses.value_band(facts.c.value).label("band")
+    return facts.c.status, group("age", held, day).label("age"), courses.value_band(facts.c.value).label("band")
 
 
 def _range(

@@ -14,7 +14,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Date, Select, and_, bindparam, func, literal, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Date,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 
 from crm_core import bridge, cells, customers, lifecycle, periods, settings, slices, sql, tallies, trigrams, walks
 from crm_core.access import Actor, Person, person, visible_to
@@ -163,13 +176,31 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
     What `series` gives as of each day, but for one reading of the tallies or the standings; a slice by
     `reached`, `moved` or `during` is asked of `series`.
     """
-    known = tallies.on_days(person(conn, actor), slice_, days) if days else None
+    asking = person(conn, actor)
+    known = tallies.on_days(asking, slice_, days) if days else None
     if known is not None:
         changes = conn.execute(known).all()
-        return [_stood([tuple(row[1:]) for row in changes if tallies.reaches(row.at, day)]) for day in days]
-    if slice_.reached or slice_.moved or slice_.during:
+        return [_added([tuple(row[1:]) for row in changes if tallies.reaches(row.at, day)]) for day in days]
+    together = stood(conn, asking, slice_, days)
+    if together is None:
         return [(r.count, r.value) for r in series(conn, actor, [slice_.but(asof=str(day)) for day in days])]
-    asking, instant = person(conn, actor), standing.c.from_at.type
+    asked, query = together
+    rows = conn.execute(query.add_columns(asked.c.number, *_sums(standing)[:2]).group_by(asked.c.number))
+    found = {number: (int(count), Decimal(value)) for number, count, value in rows}
+    return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
+
+
+def stood(
+    conn: Connection, asking: Person, slice_: Slice, days: Sequence[date]
+) -> tuple[FromClause, Select[Any]] | None:
+    """This function will select from `standing` what of a slice in a person's scope stood at the end of each day.
+
+    With it the days: number (from 0; of some rows None, which stood on none), day. None for a slice by
+    `reached`, `moved` or `during`, which is asked day by day.
+    """
+    if slice_.reached or slice_.moved or slice_.during:
+        return None
+    instant = standing.c.from_at.type
     asked = union_all(
         *(
             select(
@@ -181,17 +212,14 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
         )
     ).subquery("asked")
     held = weighed(conn, slice_.but(asof=None)).conditions(standing, asked.c.day)
-    stood = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended, *held)
+    then = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended, *held)
     # own records are few, and read once for all days; those of everybody are found day by day
     own = not asking.may("opportunity.see_all")
-    both = standing.outerjoin(asked, stood) if own else asked.join(standing, stood)
-    query = select(asked.c.number, *_sums(standing)[:2]).select_from(both).where(_scope(asking, standing))
-    query = query.group_by(asked.c.number)
-    found = {row[0]: (int(row[1]), Decimal(row[2])) for row in conn.execute(query)}
-    return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
+    both = standing.outerjoin(asked, then) if own else asked.join(standing, then)
+    return asked, select().select_from(both).where(_scope(asking, standing))
 
 
-def _stood(changes: Sequence[tuple[int, Decimal]]) -> tuple[int, Decimal]:
+def _added(changes: Sequence[tuple[int, Decimal]]) -> tuple[int, Decimal]:
     return sum(count for count, _ in changes), sum((value for _, value in changes), Decimal(0))
 
 

@@ -304,14 +304,17 @@ def unknown_keys(params: Iterable[str], slice_: Filter, also: Iterable[str] = ()
     return sorted({str(key) for key in params if key not in known})
 
 
-def group(name: str, slice_: Slice) -> ColumnElement[Any]:
-    """This function will give what to group a slice by for a dimension: its column, the month or the band of it."""
+def group(name: str, slice_: Slice, day: Any = None) -> ColumnElement[Any]:
+    """This function will give what to group a slice by for a dimension: its column, the month or the band of it.
+
+    As of another day than the slice's, if given: a date or a column of days.
+    """
     dimension = DIMENSIONS[name]
     column: ColumnElement[Any] = slice_.facts.c[dimension.column.key]
     if dimension.kind == "range":
         return sql.india_month(column)
     if dimension.kind == "days":
-        age = _age(slice_.facts, slice_.day() or periods.today())
+        age = _age(slice_.facts, slice_.day() or periods.today() if day is None else day)
         return case(*((age <= int(band.split("-")[1]), band) for band in AGES[:-1]), else_=AGES[-1])
     return column
 
