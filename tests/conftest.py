@@ -45,7 +45,15 @@ PEOPLE = (
 )
 EXPECTED_SKIP = "real data"
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30
-LONGEST = ("test_imports", "test_faults", "test_postgresql")
+LONGEST = (
+    "test_imports",
+    "test_faults",
+    "test_postgresql",
+    "test_tallies",
+    "test_trigrams",
+    "test_input",
+    "test_walks",
+)
 # how quick a machine is says nothing of what the code does
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
