@@ -11,8 +11,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,16 @@ PEOPLE = (
     ("devi", "viewer"),
 )
 EXPECTED_SKIP = "real data"
-LONGEST = ("test_imports", "test_faults", "test_postgresql")
+MEMORY, ROOM = Path("/dev/shm"), 2 << 30
+LONGEST = (
+    "test_imports",
+    "test_faults",
+    "test_postgresql",
+    "test_tallies",
+    "test_trigrams",
+    "test_input",
+    "test_walks",
+)
 # how quick a machine is says nothing of what the code does
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -54,10 +64,15 @@ hypothesis.settings.load_profile("unhurried")
 class Office:
     """One company's database, with short ways to do what a test is not about."""
 
-    def __init__(self, database: Database, owner: Database | None = None) -> None:
-        self.database, self.owner = database, owner or database
+    def __init__(self, database: Database, owning: Callable[[], Database] | None = None) -> None:
+        self.database, self._owning = database, owning or (lambda: database)
         with database.read() as conn:
             self.people = {row.email.partition("@")[0]: Actor(row.id) for row in users.people(conn)}
+
+    @cached_property
+    def owner(self) -> Database:
+        """This function will give the database as its owner opens it; most tests never ask, and opening takes a while."""
+        return self._owning()
 
     @property
     def name(self) -> str:
@@ -282,7 +297,7 @@ def addresses(
         yield (f"sqlite:///{target}",) * 2
         return
     name = f"{owner.database}_{_made}"
-    maintain(postgresql, f"CREATE DATABASE {name} TEMPLATE {owner.database}")
+    maintain(postgresql, f"CREATE DATABASE {name} TEMPLATE {owner.database} STRATEGY FILE_COPY")
     yield whole(app.set(database=name)), whole(owner.set(database=name))
     maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -304,9 +319,18 @@ def owning(addresses: tuple[str, str]) -> Iterator[Database]:
 
 
 @pytest.fixture
-def office(database: Database, owning: Database) -> Office:
+def office(database: Database, request: pytest.FixtureRequest) -> Office:
     """The company: its database and its people."""
-    return Office(database, owning)
+    return Office(database, lambda: request.getfixturevalue("owning"))
+
+
+def pytest_configure() -> None:
+    """This function will let what the tests write stay in memory, where there is room.
+
+    A database of its own for each test is thousands of files made and removed, which a disk takes half a second for.
+    """
+    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

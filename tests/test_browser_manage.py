@@ -271,7 +271,7 @@ def test_a_label_full_of_punctuation_breaks_no_chart(office: Office, page: Page)
 def broken(demo_file: Path, tmp_path: Path) -> Iterator[Office]:
     """A company of its own whose app is served, to break something behind the app's back."""
     url = f"sqlite:///{shutil.copy(demo_file, tmp_path / 'broken.sqlite3')}"
-    made = Office(open_database(url), open_database(url, owner=True))
+    made = Office(open_database(url), lambda: open_database(url, owner=True))
     made.log = tmp_path / "server.log"
     with serving(url, made.log) as made.address:
         yield made

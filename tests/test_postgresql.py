@@ -381,7 +381,7 @@ def test_the_owners_backup_is_whole_once_restored(busy: Office, addresses: tuple
     restored, as_app = open_database(there, owner=True), open_database(app.set(database=name).render_as_string(False))
     try:
         assert checksums(busy.owner) == checksums(restored)
-        again = Office(as_app, restored)
+        again = Office(as_app, lambda: restored)
         assert dict.fromkeys(SCOPED, 0) == counted(again)
         assert counted(busy, "asha") == counted(again, "asha")
         again.do(opportunities.edit, again.asha, again.opportunity("asha"), {"title": "After the restore"})
@@ -437,7 +437,7 @@ def test_init_makes_the_roles_and_says_their_rights(
     owner, opened = open_database(empty[1], owner=True), open_database(empty[0])
     try:
         furnish(owner)
-        office = Office(opened, owner)
+        office = Office(opened, lambda: owner)
         office.opportunity("asha")
         assert (0, 1) == (counted(office)["opportunity"], counted(office, "asha")["opportunity"])
     finally:

@@ -61,7 +61,7 @@ class Inside(Office):
     """The same office, all in one transaction."""
 
     def __init__(self, office: Office, conn: Connection) -> None:
-        super().__init__(office.database, office.owner)
+        super().__init__(office.database, lambda: office.owner)
         self.conn = conn
 
     def do(self, verb: Any, *args: Any, **named: Any) -> Any:

@@ -345,7 +345,8 @@ def test_a_copy_is_searched_like_the_original(office: Office, addresses: tuple[s
         source.backup(copy)
     for name in ("vacuumed", "backed_up"):
         copied, owner = (open_database(f"sqlite:///{tmp_path / name}", owner=owner) for owner in (False, True))
-        there = Office(copied, owner)
+        there = Office(copied)
+        there.owner = owner
         assert honest == found(there, "pump", None)
         there.opportunity(title="Another pump")
         assert "" == proven(there)
