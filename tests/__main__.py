@@ -43,8 +43,8 @@ def install(interpreter: Path) -> None:
 def install_programs() -> None:
     """This function will install the browser, the database server and the proxy, where they are missing and we may."""
     missing = []
-    if not shutil.which("chromium-headless-shell"):
-        missing.append("chromium-headless-shell")
+    if not shutil.which("chromium"):
+        missing.append("chromium")
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         missing.append("postgresql")
     if not shutil.which("openssl"):
