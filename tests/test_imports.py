@@ -35,7 +35,7 @@ def database(request, postgresql, tmp_path):
     if request.param == "postgresql":
         maintain(postgresql, f"CREATE DATABASE {name}")
         address = postgresql.rpartition("/")[0] + f"/{name}"
-    opened = open_database(address)
+    opened = open_database(address, owner=True)
     yield opened
     opened.dispose()
     if request.param == "postgresql":
