@@ -7,20 +7,22 @@ at once, and what is kept beside the records is counted for them at once. Only t
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Table, exc, func, insert, select, text
+from sqlalchemy import Connection, Table, exc, func, select, text
+from sqlalchemy.types import TypeEngine
 
 from crm_core import access, audit, clock, courses, lifecycle, opportunities, rules, tallies, trigrams, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed
 from crm_core.records import Once
-from crm_core.schema import FACTS, STILL, opportunity, standing, transition
+from crm_core.schema import FACTS, STILL, Instant, opportunity, standing, transition
 from crm_core.schema import audit as log
 
 CHUNK = 2000
@@ -157,26 +159,33 @@ def _ids(conn: Connection, count: int) -> Iterable[int]:
 
 
 def _write(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if conn.dialect.name == "postgresql":
-        _copy(conn, table, rows)
-    else:
-        conn.execute(insert(table).inline(), rows)
-
-
-def _copy(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     columns = [column for column in table.columns if column.key in rows[0]]
-    kinds = [column.type.dialect_impl(conn.dialect).bind_processor(conn.dialect) for column in columns]
-    told = [(column.key, kind or _as_it_is) for column, kind in zip(columns, kinds, strict=True)]
+    told = [(column.key, _stored(conn, column.type)) for column in columns]
     names = ", ".join(f'"{column.name}"' for column in columns)
-    statement = f"COPY {table.name} ({names}) FROM STDIN"
+    stored = [tuple(kind(row[key]) if kind else row[key] for key, kind in told) for row in rows]
+    if conn.dialect.name == "postgresql":
+        _copy(conn, f"COPY {table.name} ({names}) FROM STDIN", stored)
+    else:
+        marks = ", ".join("?" * len(columns))
+        conn.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", stored)
+
+
+def _copy(conn: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
     driver: Any = conn.connection.driver_connection
     try:
         with driver.cursor().copy(statement) as copy:
             for row in rows:
-                copy.write_row([kind(row[key]) for key, kind in told])
+                copy.write_row(row)
     except psycopg.Error as why:
         raise exc.DBAPIError.instance(statement, None, why, psycopg.Error, hide_parameters=True) from why
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _stored(conn: Connection, kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    if isinstance(kind, Instant):
+        return _instant
+    return kind.dialect_impl(conn.dialect).bind_processor(conn.dialect)
+
+
+@functools.lru_cache(maxsize=10_000)  # the same few days again and again
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")

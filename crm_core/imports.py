@@ -8,6 +8,7 @@ to see that they can be read, and then as often as they are asked. Source: decis
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +66,7 @@ def run(database: Database, mapping: Path, folder: Path, tell: Callable[[str], N
     """This function will import a folder of files as a mapping says, all in one transaction, as the database's owner.
 
     Rows that cannot be legal are reported and left out; rows that are there already stay as they
-    are. How far it is, is told each 10,000 rows. Raises Invalid, with nothing saved, for a wrong mapping or
+    are. How far it is, is told every some thousand rows. Raises Invalid, with nothing saved, for a wrong mapping or
     an unreadable file.
     """
     plan = _plan(mapping)
@@ -173,6 +174,7 @@ class _Import:
             opportunity.c.external_ref.startswith(f"{source}:", autoescape=True)
         )
         known = set(conn.scalars(query))
+        done = 0
         with batches.opened(conn, actor) as batch:
             for done, row in enumerate(self._source(told), 1):
                 if done % EVERY == 0:
@@ -189,7 +191,8 @@ class _Import:
                     continue
                 with self._reported(row, "opportunity", "opportunities"):
                     self._opportunity(batch, told, row, ref)
-            self.tell("Counting what was added …")
+            if done >= EVERY:
+                self.tell("Counting what was added …")
 
     def _opportunity(self, batch: batches.Batch, told: dict[str, Any], row: _Row, ref: str) -> None:
         notes: list[str] = []
@@ -248,7 +251,7 @@ class _Import:
             return None
         form = self.plan["dates"][column]
         try:
-            return datetime.strptime(raw, form).date()
+            return _read_day(raw, form)
         except ValueError:
             raise _Unfit(f"{column.rstrip(' :')} “{raw[:40]}” is not a date of the form {form}.") from None
 
@@ -301,6 +304,12 @@ class _Import:
             self._count(kinds)
 
 
+@functools.lru_cache(maxsize=10_000)  # the same few days again and again
+def _read_day(raw: str, form: str) -> date:
+    return datetime.strptime(raw, form).date()
+
+
+@functools.lru_cache(maxsize=10_000)
 def _noon(day: date) -> datetime:
     return datetime.combine(day, time(12), periods.IST).astimezone(UTC)
 

@@ -419,7 +419,7 @@ def broken(conn: Connection, first: int) -> str:
     last = conn.exec_driver_sql(f"SELECT max(seq) FROM transition WHERE opportunity_id >= {int(first)}").scalar() or 0
     for seq in range(1, last + 1):
         before = (
-            "WITH opportunity AS (SELECT s.* FROM standing s JOIN transition t ON t.opportunity_id = s.id "
+            "WITH opportunity AS NOT MATERIALIZED (SELECT s.* FROM standing s JOIN transition t ON t.opportunity_id = s.id "
             f"AND t.seq = s.version WHERE s.version = {max(1, seq - 1)}) "
         )
         moves = f"(SELECT * FROM transition WHERE opportunity_id >= {int(first)} AND seq = {seq}) AS NEW"

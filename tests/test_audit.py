@@ -83,7 +83,6 @@ NO_CHANGE = {
     "tallies.rebuild": "what the standings say already, written anew by the owner",
     "cells.added": "what the database keeps of a change that has its record",
     "tallies.add": "what the standings say of new opportunities that have their record",
-    "batches._write": "the rows of new opportunities, their record among them",
     "commands.guarded": "the caller says what it changed",
     "commands.put": "the caller says what it changed",
     "commands.command": "the submit's result",
