@@ -210,12 +210,15 @@ LIES = (
 )
 
 
+def deal(office: Office) -> dict[str, Any]:
+    values = {"customer_id": office.customer(), "region": "coimbatore", "business_unit": "water", "product": "pump"}
+    return values | {"value": "1", "owner_id": office.asha.user_id}
+
+
 @pytest.mark.parametrize(("lie", "said"), LIES)
 def test_what_breaks_a_rule_is_refused_whole(office: Office, lie: str, said: str) -> None:
     """The rules that stepped aside are tried over all that was written; and afterwards they are back."""
-    home = office.customer()
-    values = {"customer_id": home, "region": "coimbatore", "business_unit": "water", "product": "pump", "value": "1"}
-    values["owner_id"] = office.asha.user_id
+    values = deal(office)
     back = [
         ("lose", {"reason": "price"}),
         ("reopen", {"note": "Again"}),
@@ -236,6 +239,20 @@ def test_what_breaks_a_rule_is_refused_whole(office: Office, lie: str, said: str
     assert (0, before) == (office.count("opportunity"), office.count("audit"))
     with pytest.raises(Refusal):
         office.sql(f"UPDATE opportunity SET status = 'won' WHERE id = {office.opportunity()}")
+
+
+def test_what_the_tables_themselves_refuse_is_a_sentence(office: Office) -> None:
+    """Also where the driver's own COPY is told so."""
+    values = deal(office)
+
+    def write(conn: Connection) -> None:
+        with batches.opened(conn, office.meena) as batch:
+            for _ in range(2):
+                batch.add(values, (), DAY, "x:1")
+
+    with pytest.raises(Conflict, match="imported already"):
+        office.owner.submit(write)
+    assert 0 == office.count("opportunity")
 
 
 def test_only_the_owner_imports(office: Office, tmp_path: Path) -> None:
