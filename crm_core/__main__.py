@@ -89,7 +89,7 @@ def _demo(database: Database, options: argparse.Namespace) -> None:
 def _import(database: Database, options: argparse.Namespace) -> None:
     from crm_core import imports  # reads pandas' file formats; the other commands do without
 
-    report = imports.run(database, options.mapping, options.folder)
+    report = imports.run(database, options.mapping, options.folder, _tell)
     for line in report.lines:
         _say(line)
     _say(report.sentence())
@@ -176,6 +176,10 @@ def _place(database: Database) -> str:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+
+
+def _tell(progress: str) -> None:
+    sys.stderr.write(f"{progress}\n")
 
 
 if __name__ == "__main__":

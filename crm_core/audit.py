@@ -102,23 +102,34 @@ def write(
     at: datetime | None = None,
 ) -> None:
     """This function will add one change to the record: who, when, what, before and after."""
-    now = clock.now(conn)
-    conn.execute(
-        _ADD,
-        {
-            "at": at or now,
-            "recorded_at": now,
-            "by_id": asking.id,
-            "by_name": asking.name,
-            "action": action,
-            "entity": entity,
-            "entity_id": str(entity_id),
-            "version": version,
-            "before": _plain(before),
-            "after": _plain(after),
-            "request_id": actor.request_id,
-        },
-    )
+    said = told(actor, asking, action, entity, version, before, after, clock.now(conn), at)
+    conn.execute(_ADD, said | {"entity_id": str(entity_id)})
+
+
+def told(
+    actor: Actor,
+    asking: Person,
+    action: str,
+    entity: str,
+    version: int | None,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    now: datetime,
+    at: datetime | None = None,
+) -> dict[str, Any]:
+    """This function will tell one change as a row of the record, but for the id of what it is about."""
+    return {
+        "at": at or now,
+        "recorded_at": now,
+        "by_id": asking.id,
+        "by_name": asking.name,
+        "action": action,
+        "entity": entity,
+        "version": version,
+        "before": _plain(before),
+        "after": _plain(after),
+        "request_id": actor.request_id,
+    }
 
 
 def changed(old: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

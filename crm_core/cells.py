@@ -182,17 +182,23 @@ def unequal(source: FromClause) -> ColumnElement[bool]:
     return or_(*(total != 0 for total in summed(source)))
 
 
-def _keep(dialect: Any) -> str:
+def added(dialect: str, counts: Select[Any]) -> Any:
+    """This function will add counts, a row as in `tally` each, to the tallies that are kept."""
+    adding = _DIALECTS[dialect].insert(tally).from_select([*KEYS, *MEASURES], counts)
+    more = {tally.c[name]: tally.c[name] + adding.excluded[name] for name in MEASURES}
+    return adding.on_conflict_do_update(index_elements=tally.primary_key.columns, set_=more)
+
+
+def _keep(dialect: str) -> str:
     mine = standing.c.id == raw("NEW.id")
     begun, ended = (and_(mine, standing.c.version == raw(f"NEW.version{before}")) for before in ("", " - 1"))
     # In one order, so that no two writers wait for each other's cells.
     counts = counted(changes(begun, ended).subquery("change"), KEPT).order_by(*map(raw, KEYS))
-    adding = dialect.insert(tally).from_select([*KEYS, *MEASURES], counts)
-    more = {tally.c[name]: tally.c[name] + adding.excluded[name] for name in MEASURES}
-    adding = adding.on_conflict_do_update(index_elements=tally.primary_key.columns, set_=more)
-    return str(adding.compile(dialect=dialect.dialect(), compile_kwargs={"literal_binds": True}))
+    how: dict[str, Any] = {"dialect": _DIALECTS[dialect].dialect(), "compile_kwargs": {"literal_binds": True}}
+    return str(added(dialect, counts).compile(**how))
 
 
+_DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 #: What the database runs after each change of an opportunity, by dialect. A change that leaves its cell
 #: and its amounts as they were writes nothing.
-KEEP = {"sqlite": _keep(sqlite), "postgresql": _keep(postgresql)}
+KEEP = {name: _keep(name) for name in _DIALECTS}

@@ -72,6 +72,11 @@ def rebuild(conn: Connection) -> int:
     return conn.scalar(select(func.count()).select_from(course)) or 0
 
 
+def add(conn: Connection, first: int) -> None:
+    """This function will count the stays of the opportunities from an id on, all of which are new, in addition."""
+    conn.execute(_added(conn.dialect.name, counted(literal(0), null(), standing.c.id >= first)))
+
+
 def verify(conn: Connection) -> str:
     """This function will name the first count kept that is not what the standings say, or give ""."""
     told = counted(literal(0), null()).subquery("told")
@@ -86,17 +91,18 @@ def verify(conn: Connection) -> str:
 def counted(
     after: ColumnElement[int],
     within: ColumnElement[Any],
-    of: tuple[ColumnElement[int], ColumnElement[int]] | None = None,
+    which: ColumnElement[bool] | None = None,
+    version: ColumnElement[int] | None = None,
 ) -> Select[Any]:
     """This function will count how the stays that lived through the first day of a band of ages ended.
 
     status, first (that day, counted from the one of entry), band (of the value on entry), known (the
     day, since 1970 in India, by which the end was known), deals, won. `won`: the next closing was a
     win, and happened more than `after` and at most `within` days after the first day of the band;
-    without `within`, whenever it happened, of those that closed. `of`: only what the closing of an
-    opportunity ended, by its id and the version that it made.
+    without `within`, whenever it happened, of those that closed. `which`: only the standings of some
+    opportunities, and of these only what the closing that made a `version` ended.
     """
-    stays = _stays(of[0] if of else None)
+    stays = _stays(true() if which is None else which)
     bands = union_all(*(select(literal(first_day(age), Integer).label("first")) for age in lifecycle.AGES)).subquery()
     seen = stays.c.entered + bands.c.first
     closed = cast(stays.c.closing % _CLOSINGS // 2, Integer)
@@ -104,7 +110,7 @@ def counted(
     in_time = or_(within.is_(None), and_(closed > seen + after, closed <= seen + within))
     won = case((and_(stays.c.closing % 2 == 0, in_time), 1), else_=0)
     keys = (stays.c.status, bands.c.first, stays.c.band, known)
-    ended = stays.c.closing // _CLOSINGS == of[1] if of else true()
+    ended = true() if version is None else stays.c.closing // _CLOSINGS == version
     return (
         select(*keys[:3], known.label("known"), func.count().label("deals"), func.sum(won).label("won"))
         .select_from(stays.join(bands, or_(stays.c.left.is_(None), stays.c.left > seen)))
@@ -113,7 +119,7 @@ def counted(
     )
 
 
-def _stays(of: ColumnElement[int] | None = None) -> Subquery:
+def _stays(which: ColumnElement[bool]) -> Subquery:
     """Every status ever held: status, band, the days of entry and leaving, and the next closing as one number.
 
     That number is the closing's version, then its day, then 0 for a win: the least is the next, and
@@ -134,20 +140,24 @@ def _stays(of: ColumnElement[int] | None = None) -> Subquery:
             func.min(closing).over(**window, rows=(1, None)).label("closing"),
         )
         .select_from(standing.join(transition, made))
-        .where(true() if of is None else standing.c.id == of)
+        .where(which)
         .subquery("stays")
     )
 
 
-def _keep(dialect: Any) -> str:
-    closing = (raw("NEW.opportunity_id", BigInteger()), raw("NEW.seq", Integer()))
+def _added(dialect: str, counts: Select[Any]) -> Any:
     # in one order, so that no two writers wait for each other's counts
-    counts = counted(literal(0), null(), closing).order_by(*map(raw, _KEYS))
-    adding = dialect.insert(course).from_select(list(COLUMNS), counts)
+    adding = _DIALECTS[dialect].insert(course).from_select(list(COLUMNS), counts.order_by(*map(raw, _KEYS)))
     more = {course.c[name]: course.c[name] + adding.excluded[name] for name in ("deals", "won")}
-    adding = adding.on_conflict_do_update(index_elements=course.primary_key.columns, set_=more)
-    return str(adding.compile(dialect=dialect.dialect(), compile_kwargs={"literal_binds": True}))
+    return adding.on_conflict_do_update(index_elements=course.primary_key.columns, set_=more)
 
 
+def _keep(dialect: str) -> str:
+    closing = (standing.c.id == raw("NEW.opportunity_id", BigInteger()), raw("NEW.seq", Integer()))
+    how: dict[str, Any] = {"dialect": _DIALECTS[dialect].dialect(), "compile_kwargs": {"literal_binds": True}}
+    return str(_added(dialect, counted(literal(0), null(), *closing)).compile(**how))
+
+
+_DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 #: What the database runs after each transition, by dialect: what it closes is counted.
-KEEP = {"sqlite": _keep(sqlite), "postgresql": _keep(postgresql)}
+KEEP = {name: _keep(name) for name in _DIALECTS}

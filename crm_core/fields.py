@@ -6,6 +6,7 @@ says what it takes. Absent (None, "" or only spaces) is None before any parser i
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -102,6 +103,7 @@ def text(most: int, lines: bool = False) -> Callable[[Any], str | None]:
     return parse
 
 
+@functools.lru_cache(maxsize=10_000)  # an import folds the same names for row after row
 def search_key(*parts: str | None) -> str:
     """This function will fold text for search: same letters whatever their case, width or accent."""
     joined = " ".join(clean(part) for part in parts if part)

@@ -1,31 +1,36 @@
-"""Files from elsewhere, loaded as a mapping says: every row through the same verbs as a person's.
+"""Files from elsewhere, loaded as a mapping says: every row through the same checks as a person's.
 
 A mapping is a small TOML file that names the files, their columns and what each column gives.
-A row that cannot be legal is reported by its line and left out. Source: decisions, “Imports”.
+A row that cannot be legal is reported by its line and left out. Files are read row by row, once
+to see that they can be read, and then as often as they are asked. Source: decisions, “Imports”.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, func, select
 
-from crm_core import access, audit, customers, fields, lifecycle, money, opportunities, periods, preferences
+from crm_core import access, audit, batches, customers, fields, lifecycle, money, opportunities, periods, preferences
 from crm_core import settings as lists
 from crm_core import users as people
 from crm_core.access import Actor
-from crm_core.database import Database
+from crm_core.database import Database, unhurry
 from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound
 from crm_core.schema import LISTS, app_user, customer, opportunity
 
-LARGEST_FILE, LONGEST_FIELD = 50 * 1024 * 1024, 10_000
+#: A million rows of two thousand characters; more is no company's pipeline, and is refused before it is read.
+LARGEST_FILE, LONGEST_FIELD = 2 * 1024**3, 10_000
+EVERY = 10_000
 _REFUSED = (Invalid, Conflict, NotFound, NotAllowed)
 _CODED = ("region", "business_unit")
 _SPEC = {"column", "text", "file", "key", "take", "words", "keywords", "default", "before", "cut"}
@@ -57,24 +62,28 @@ class _Unfit(ValueError):
     """This row cannot be loaded; the text says why."""
 
 
-def run(database: Database, mapping: Path, folder: Path) -> Report:
-    """This function will import a folder of files as a mapping says, all in one transaction.
+def run(database: Database, mapping: Path, folder: Path, tell: Callable[[str], None] = lambda _said: None) -> Report:
+    """This function will import a folder of files as a mapping says, all in one transaction, as the database's owner.
 
     Rows that cannot be legal are reported and left out; rows that are there already stay as they
-    are. Raises Invalid, with nothing saved, for a wrong mapping or an unreadable file.
+    are. How far it is, is told every some thousand rows. Raises Invalid, with nothing saved, for a wrong mapping or
+    an unreadable file.
     """
     plan = _plan(mapping)
-    loaded = _Import(plan, {})
+    loaded = _Import(plan, folder, tell)
     for name, told in plan["files"].items():
-        loaded.files[name] = list(_rows(folder, told, plan.get("spelling", {}), loaded.lines))
+        loaded.rows[name] = sum(1 for _ in _rows(folder, told, plan.get("spelling", {}), loaded.lines))
     with database.write() as conn:
+        unhurry(conn)
         return loaded.into(conn)
 
 
 @dataclass
 class _Import:
     plan: dict[str, Any]
-    files: dict[str, list[_Row]]
+    folder: Path
+    tell: Callable[[str], None]
+    rows: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     created: dict[str, int] = field(default_factory=dict)
     present: int = 0
@@ -122,9 +131,8 @@ class _Import:
             for row in self._source(told):
                 label = self._value(told["label"], row)
                 if label and fields.search_key(label) not in known:
-                    with self._reported(conn, row, "list entry") as done:
+                    with self._reported(row, "list entry", "list entries"), conn.begin_nested():
                         known[fields.search_key(label)] = lists.add(conn, actor, told["list"], label)
-                        done.append("list entries")
 
     def _users(self, conn: Connection, actor: Actor) -> None:
         known = {row.email_key: row.id for row in conn.execute(select(app_user.c.email_key, app_user.c.id))}
@@ -135,10 +143,9 @@ class _Import:
                     continue
                 address = f"{fields.to_code(name).replace('_', '.')}@{self.plan['mail_domain']}"
                 if address not in known:
-                    with self._reported(conn, row, "user") as done:
+                    with self._reported(row, "user", "users"), conn.begin_nested():
                         values = {"name": name, "email": address, "role": told["role"]}
                         known[address] = people.add(conn, actor, values)
-                        done.append("users")
                 if address in known:
                     self.people[fields.search_key(name)] = known[address]
 
@@ -157,31 +164,37 @@ class _Import:
                     seen.add(key)
                     continue
                 seen.add(key)
-                with self._reported(conn, row, "customer") as done:
+                with self._reported(row, "customer", "customers"), conn.begin_nested():
                     self.companies[key] = customers.create(conn, actor, values)
-                    done.append("customers")
 
     def _opportunities(self, conn: Connection, actor: Actor) -> None:
         told, seen = self.plan["opportunities"], set[str]()
         source = self.plan["source"]
-        query = select(opportunity.c.external_ref).where(opportunity.c.external_ref.is_not(None))
+        query = select(opportunity.c.external_ref).where(
+            opportunity.c.external_ref.startswith(f"{source}:", autoescape=True)
+        )
         known = set(conn.scalars(query))
-        for row in self._source(told):
-            number = fields.clean(row.cells[told["id"]])
-            ref = f"{source}:{number}"
-            if not number or number in seen:
-                why = f"its id “{number}” is in the file already" if number else "it has no id"
-                self._say(row, f"{why}; this row was left out.")
-                continue
-            seen.add(number)
-            if ref in known:
-                self.present += 1
-                continue
-            with self._reported(conn, row, "opportunity") as done:
-                self._opportunity(conn, actor, told, row, ref)
-                done.append("opportunities")
+        done = 0
+        with batches.opened(conn, actor) as batch:
+            for done, row in enumerate(self._source(told), 1):
+                if done % EVERY == 0:
+                    self.tell(f"{done:,} of {self.rows[told['rows']]:,} rows")
+                number = fields.clean(row.cells[told["id"]])
+                ref = f"{source}:{number}"
+                if not number or number in seen:
+                    why = f"its id “{number}” is in the file already" if number else "it has no id"
+                    self._say(row, f"{why}; this row was left out.")
+                    continue
+                seen.add(number)
+                if ref in known:
+                    self.present += 1
+                    continue
+                with self._reported(row, "opportunity", "opportunities"):
+                    self._opportunity(batch, told, row, ref)
+            if done >= EVERY:
+                self.tell("Counting what was added …")
 
-    def _opportunity(self, conn: Connection, actor: Actor, told: dict[str, Any], row: _Row, ref: str) -> None:
+    def _opportunity(self, batch: batches.Batch, told: dict[str, Any], row: _Row, ref: str) -> None:
         notes: list[str] = []
         values: dict[str, Any] = {}
         for name, spec in told["set"].items():
@@ -196,7 +209,11 @@ class _Import:
             notes.append(f"it has no {told['created']}; {periods.day(created)} was taken as its day.")
         if created is None:
             raise _Unfit(f"it has no {told['created']}.")
-        made = opportunities.create(conn, actor, values, at=_noon(created), external_ref=ref)
+        batch.add(values, self._moves(moves, row, stage, notes), _noon(created), ref)
+        for note in notes:
+            self._say(row, note)
+
+    def _moves(self, moves: list[dict[str, Any]], row: _Row, stage: str, notes: list[str]) -> Iterator[batches.Move]:
         for step in moves:
             on = self._day(row, step["on"])
             if on is None:
@@ -206,9 +223,7 @@ class _Import:
                 move = lifecycle.named(step["move"])
                 ask = move.asked("reason") if move else None
                 asked["reason"] = self._code(ask.list if ask and ask.list else "", asked["reason"])
-            opportunities.move(conn, actor, made, step["move"], asked, at=_noon(on))
-        for note in notes:
-            self._say(row, note)
+            yield step["move"], asked, _noon(on)
 
     def _coded(self, name: str, spec: dict[str, Any], value: str) -> Any:
         column = spec.get("column", name)
@@ -236,7 +251,7 @@ class _Import:
             return None
         form = self.plan["dates"][column]
         try:
-            return datetime.strptime(raw, form).date()
+            return _read_day(raw, form)
         except ValueError:
             raise _Unfit(f"{column.rstrip(' :')} “{raw[:40]}” is not a date of the form {form}.") from None
 
@@ -263,11 +278,14 @@ class _Import:
 
     def _index(self, name: str, key: str) -> dict[str, _Row]:
         if (name, key) not in self.indexes:
-            self.indexes[name, key] = {fields.search_key(row.cells[key]): row for row in self.files[name]}
+            self.indexes[name, key] = {fields.search_key(row.cells[key]): row for row in self._read(name)}
         return self.indexes[name, key]
 
-    def _source(self, told: dict[str, Any]) -> list[_Row]:
-        return self.files[told["rows"]] if "rows" in told else [_Row("mapping", {})]
+    def _source(self, told: dict[str, Any]) -> Iterable[_Row]:
+        return self._read(told["rows"]) if "rows" in told else [_Row("mapping", {})]
+
+    def _read(self, name: str) -> Iterator[_Row]:
+        return _rows(self.folder, self.plan["files"][name], self.plan.get("spelling", {}), [])
 
     def _say(self, row: _Row, sentence: str) -> None:
         self.lines.append(f"{row.place}: {sentence}")
@@ -275,91 +293,90 @@ class _Import:
     def _count(self, kind: str) -> None:
         self.created[kind] = self.created.get(kind, 0) + 1
 
-    def _reported(self, conn: Connection, row: _Row, kind: str) -> _Reported:
-        return _Reported(self, conn, row, kind)
+    @contextmanager
+    def _reported(self, row: _Row, kind: str, kinds: str) -> Iterator[None]:
+        """Count what one row made, or report why it made nothing."""
+        try:
+            yield
+        except (*_REFUSED, _Unfit) as why:
+            self._say(row, f"no {kind} was made: {why}")
+        else:
+            self._count(kinds)
 
 
-class _Reported:
-    """One row in a savepoint of its own: whole, or reported and not there at all."""
-
-    def __init__(self, loaded: _Import, conn: Connection, row: _Row, kind: str) -> None:
-        self.loaded, self.row, self.kind = loaded, row, kind
-        self.savepoint = conn.begin_nested()
-        self.done: list[str] = []
-
-    def __enter__(self) -> list[str]:
-        return self.done
-
-    def __exit__(self, kind: type[BaseException] | None, why: BaseException | None, _trace: object) -> bool:
-        if why is None:
-            self.savepoint.commit()
-            for made in self.done:
-                self.loaded._count(made)
-            return False
-        self.savepoint.rollback()
-        if not isinstance(why, (*_REFUSED, _Unfit)):
-            return False
-        self.loaded._say(self.row, f"no {self.kind} was made: {why}")
-        return True
+@functools.lru_cache(maxsize=10_000)  # the same few days again and again
+def _read_day(raw: str, form: str) -> date:
+    return datetime.strptime(raw, form).date()
 
 
+@functools.lru_cache(maxsize=10_000)
 def _noon(day: date) -> datetime:
     return datetime.combine(day, time(12), periods.IST).astimezone(UTC)
 
 
 def _rows(folder: Path, told: dict[str, Any], spelling: dict[str, Any], lines: list[str]) -> Iterator[_Row]:
     name, wanted = told["name"], told["columns"]
-    text, delimiter = _text(folder, name), told.get("delimiter", ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, [])
-        if header != wanted:
-            hint = f" Its columns must be separated by “{delimiter}”." if len(header) == 1 and len(wanted) > 1 else ""
-            missing = [c for c in wanted if c not in header]
-            extra = [c[:60] for c in header if c not in wanted]
-            raise Invalid(
-                f"{name} line 1: the header is not the one the mapping names"
-                f" (missing: {', '.join(missing) or 'none'}; not expected: {', '.join(extra) or 'none'}).{hint}"
-            )
-        line = reader.line_num + 1
-        for cells in reader:
-            place, line = f"{name} line {line}", reader.line_num + 1
-            if any(len(cell) > LONGEST_FIELD for cell in cells):
-                raise Invalid(f"{place}: a field has more than {LONGEST_FIELD:,} characters.")
-            if not cells:
-                continue
-            if len(cells) != len(wanted):
-                lines.append(f"{place}: it has {len(cells)} fields instead of {len(wanted)}; this row was left out.")
-                continue
-            row = _Row(place, dict(zip(wanted, cells, strict=True)))
-            for column, variants in spelling.items():
-                if (written := row.cells.get(column, "")) in variants:
-                    row.cells[column] = variants[written]
-                    lines.append(f"{place}: {column} “{written}” was read as “{variants[written]}”.")
-            yield row
-    except csv.Error as why:
-        raise Invalid(f"{name} line {reader.line_num}: this is not a well-formed CSV file ({why}).") from None
+    with _opened(folder, name) as file:
+        delimiter = told.get("delimiter", ",")
+        reader = csv.reader(_text(file, name), delimiter=delimiter, strict=True)
+        try:
+            header = next(reader, [])
+            if header != wanted:
+                raise Invalid(_other_header(name, header, wanted, delimiter))
+            line = reader.line_num + 1
+            for cells in reader:
+                place, line = f"{name} line {line}", reader.line_num + 1
+                if any(len(cell) > LONGEST_FIELD for cell in cells):
+                    raise Invalid(f"{place}: a field has more than {LONGEST_FIELD:,} characters.")
+                if not cells:
+                    continue
+                if len(cells) != len(wanted):
+                    lines.append(
+                        f"{place}: it has {len(cells)} fields instead of {len(wanted)}; this row was left out."
+                    )
+                    continue
+                row = _Row(place, dict(zip(wanted, cells, strict=True)))
+                for column, variants in spelling.items():
+                    if (written := row.cells.get(column, "")) in variants:
+                        row.cells[column] = variants[written]
+                        lines.append(f"{place}: {column} “{written}” was read as “{variants[written]}”.")
+                yield row
+        except csv.Error as why:
+            raise Invalid(f"{name} line {reader.line_num}: this is not a well-formed CSV file ({why}).") from None
 
 
-def _text(folder: Path, name: str) -> str:
+def _other_header(name: str, header: list[str], wanted: list[str], delimiter: str) -> str:
+    hint = f" Its columns must be separated by “{delimiter}”." if len(header) == 1 and len(wanted) > 1 else ""
+    missing = [c for c in wanted if c not in header]
+    extra = [c[:60] for c in header if c not in wanted]
+    return (
+        f"{name} line 1: the header is not the one the mapping names"
+        f" (missing: {', '.join(missing) or 'none'}; not expected: {', '.join(extra) or 'none'}).{hint}"
+    )
+
+
+def _opened(folder: Path, name: str) -> BinaryIO:
     path = folder / name
     try:
-        size = path.stat().st_size
-        raw = path.read_bytes() if size <= LARGEST_FILE and path.is_file() and not path.is_symlink() else None
+        if path.stat().st_size <= LARGEST_FILE and path.is_file() and not path.is_symlink():
+            return path.open("rb")
     except OSError:
         raise Invalid(f"{name} is not in the folder or cannot be read.") from None
-    if raw is None:
-        raise Invalid(f"{name} is larger than 50 MB or is not a plain file.")
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Invalid(f"{name} line 1: the file is in UTF-16; save it as CSV UTF-8.")
-    if (at := raw.find(b"\0")) >= 0:
-        line = raw.count(b"\n", 0, at) + 1
-        raise Invalid(f"{name} line {line}: the file holds a NUL character; it is not text in UTF-8.")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as why:
-        line = raw.count(b"\n", 0, why.start) + 1
-        raise Invalid(f"{name} line {line}: the file is not in UTF-8; save it as CSV UTF-8.") from None
+    raise Invalid(f"{name} is larger than {LARGEST_FILE // 1024**2:,} MB or is not a plain file.")
+
+
+def _text(file: BinaryIO, name: str) -> Iterator[str]:
+    for line, raw in enumerate(file, 1):
+        if line == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise Invalid(f"{name} line 1: the file is in UTF-16; save it as CSV UTF-8.")
+        if b"\0" in raw:
+            raise Invalid(f"{name} line {line}: the file holds a NUL character; it is not text in UTF-8.")
+        try:
+            text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise Invalid(f"{name} line {line}: the file is not in UTF-8; save it as CSV UTF-8.") from None
+        # lines may end as on an old Mac too
+        yield from io.StringIO(text, newline="") if "\r" in text[:-2] else (text,)
 
 
 def _plan(mapping: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select
+from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select
 
 from crm_core import audit, clock, fields, lifecycle, offers, records, settings, sql
 from crm_core.access import (
@@ -24,6 +24,7 @@ from crm_core.access import (
 from crm_core.commands import check_seen, command, guarded
 from crm_core.errors import Invalid, NotAllowed, Problems
 from crm_core.fields import Field
+from crm_core.records import Once
 from crm_core.schema import (
     PRODUCTS,
     Record,
@@ -58,12 +59,17 @@ _ASKED = {
     "note": fields.text(1000, lines=True),
     "offer_id": fields.chosen,
 }
+_FORMS = {
+    made.name: {ask.field: Field(ask.label, _ASKED[ask.field], ask.required) for ask in made.asks}
+    for made in lifecycle.TRANSITIONS
+}
 # Built once: an import runs each of these for every row of its file.
 _ADD = insert(opportunity).returning(opportunity.c.id)
 _MOVE = insert(transition)
-_HOME = select(customer.c.state, customer.c.city).where(customer.c.id == bindparam("customer_id"))
-_ACTIVE_CUSTOMER = select(customer.c.id).where(customer.c.id == bindparam("customer_id"), customer.c.active)
-_ACTIVE_ROLE = select(app_user.c.role).where(app_user.c.id == bindparam("user_id"), app_user.c.active)
+_HOME = select(customer.c.active, customer.c.state, customer.c.city).where(customer.c.id == bindparam("customer_id"))
+_USER = select(app_user.c.active, app_user.c.role, app_user.c.business_unit).where(
+    app_user.c.id == bindparam("user_id")
+)
 
 
 @command
@@ -98,32 +104,39 @@ def insert_one(
     source_lead_id: int | None = None,
 ) -> int:
     """This function will check and insert one opportunity; used by `leads.convert` too."""
+    row = begun(Once(conn), asking, raw, clock.now(conn), at)
+    made = conn.execute(_ADD, row | {"source_lead_id": source_lead_id, "external_ref": external_ref})
+    opportunity_id = int(made.scalar_one())
+    audit.write(conn, actor, asking, "create", "opportunity", opportunity_id, 1, {}, first_facts(row), at)
+    return opportunity_id
+
+
+def begun(
+    reads: Once, asking: Person, raw: Mapping[str, Any], now: datetime, at: datetime | None = None
+) -> dict[str, Any]:
+    """This function will check a new opportunity and give its row, Open. Raises NotAllowed, or Invalid with every problem."""
     problems = Problems()
-    read = fields.read(FIELDS, _with_defaults(conn, asking, raw), problems)
+    read = fields.read(FIELDS, _with_defaults(reads, asking, raw), problems)
     _require_owner_choice(asking, asking.id, read["owner_id"])
-    _check_links(conn, read, problems)
-    when = at or clock.now(conn)
-    if when > clock.now(conn):
+    _check_links(reads, read, problems)
+    when = at or now
+    if when > now:
         problems.add("at", "Created: this day is in the future.")
     problems.stop()
-    made = conn.execute(
-        _ADD,
-        {
-            "status": lifecycle.STAGES[0].code,
-            "search": fields.search_key(read["title"]),
-            "source_lead_id": source_lead_id,
-            "external_ref": external_ref,
-            "created_at": when,
-            "recorded_at": clock.now(conn),
-            "status_at": when,
-            "created_by_id": asking.id,
-            **read,
-        },
-    )
-    opportunity_id = int(made.scalar_one())
-    after = read | {"status": lifecycle.STAGES[0].code}
-    audit.write(conn, actor, asking, "create", "opportunity", opportunity_id, 1, {}, after, at)
-    return opportunity_id
+    return {
+        **read,
+        "status": lifecycle.STAGES[0].code,
+        "search": fields.search_key(read["title"]),
+        "created_at": when,
+        "recorded_at": now,
+        "status_at": when,
+        "created_by_id": asking.id,
+    }
+
+
+def first_facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """This function will give what the record tells of a new opportunity."""
+    return {name: row[name] for name in (*FIELDS, "status")}
 
 
 @command
@@ -144,7 +157,7 @@ def edit(
     if lifecycle.STAGE[old.status].closed:
         raise Invalid("A closed opportunity is read-only; reopen it first.")
     before, after = audit.changed(old._mapping, read)
-    _check_links(conn, after, problems)
+    _check_links(Once(conn), after, problems)
     problems.stop()
     if after:
         stored = read | {"search": fields.search_key(read.get("title", old.title))}
@@ -171,36 +184,61 @@ def move(
     """
     asking = person(conn, actor)
     old = _row(conn, asking, opportunity_id)
-    made = _legal(conn, asking, old, name, seen)
+    wanted = permitted(asking, old.owner_id, name)
+    check_seen(conn, "opportunity", old, seen)
     _require_import(asking, at, None)
+    made, before, after = moved(Once(conn), asking, old._mapping, wanted, values or {}, clock.now(conn), at)
+    conn.execute(_MOVE, made | {"opportunity_id": old.id})
+    audit.write(conn, actor, asking, wanted.name, "opportunity", old.id, made["seq"], before, after, at)
+    return int(old.id)
+
+
+def permitted(asking: Person, owner_id: int, name: str) -> lifecycle.Transition:
+    """This function will find a move by its name and raise NotAllowed unless the person may make it at all."""
+    made = lifecycle.named(name)
+    if made is None:
+        raise Invalid("There is no such move; choose one of " + ", ".join(t.name for t in lifecycle.TRANSITIONS) + ".")
+    require_change(asking, owner_id)
+    if not asking.may(made.permission):
+        raise NotAllowed(DENIALS[made.permission])
+    return made
+
+
+def moved(
+    reads: Once,
+    asking: Person,
+    old: RowMapping | Mapping[str, Any],
+    made: lifecycle.Transition,
+    raw: Mapping[str, Any],
+    now: datetime,
+    at: datetime | None = None,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """This function will check a move and give its row, and before and after of what it changes. Raises Invalid."""
+    if old["status"] not in made.sources:
+        possible = ", ".join(t.label for t in lifecycle.offered(old["status"], asking.permissions)) or "nothing"
+        status = lifecycle.STAGE[old["status"]].label
+        raise Invalid(f"“{made.label}” is not possible while the opportunity is {status}; possible now: {possible}.")
     problems = Problems()
-    read = _asked(conn, made, values or {}, problems)
-    offers.check_link(conn, asking, read.get("offer_id"), old.customer_id, old.id, problems)
-    when = at or clock.now(conn)
-    if at is not None and not old.status_at <= at <= clock.now(conn):
+    read = _asked(reads, made, raw, problems)
+    offers.check_link(reads.conn, asking, read["offer_id"], old["customer_id"], old["id"], problems)
+    if at is not None and not old["status_at"] <= at <= now:
         problems.add("at", "The day of this move must lie between the last move and today.")
     problems.stop()
-    conn.execute(
-        _MOVE,
-        {
-            "opportunity_id": old.id,
-            "seq": old.version + 1,
-            "move": made.name,
-            "from_status": old.status,
-            "to_status": made.target,
-            "at": when,
-            "recorded_at": clock.now(conn),
-            "by_id": asking.id,
-            **read,
-        },
-    )
-    outcome = {name: read.get(name) for name in ("won_value", "reason", "note")}
-    if read.get("offer_id"):
+    row = {
+        "seq": old["version"] + 1,
+        "move": made.name,
+        "from_status": old["status"],
+        "to_status": made.target,
+        "at": at or now,
+        "recorded_at": now,
+        "by_id": asking.id,
+        **read,
+    }
+    outcome = {name: read[name] for name in ("won_value", "reason", "note")}
+    if read["offer_id"]:
         outcome["offer_id"] = read["offer_id"]
-    before, after = audit.changed(old._mapping, outcome)
-    before, after = {"status": old.status} | before, {"status": made.target} | after
-    audit.write(conn, actor, asking, made.name, "opportunity", old.id, old.version + 1, before, after, at)
-    return int(old.id)
+    before, after = audit.changed(old, outcome)
+    return row, {"status": old["status"]} | before, {"status": made.target} | after
 
 
 @command
@@ -214,7 +252,7 @@ def reassign(
     """
     asking = require(conn, actor, "opportunity.reassign")
     problems = Problems()
-    _check_owner(conn, owner_id, problems)
+    _check_owner(Once(conn), owner_id, problems)
     problems.stop()
     many = [opportunity_ids] if isinstance(opportunity_ids, int | str) else opportunity_ids
     ids = sorted({records.key(i, "opportunity") for i in many})
@@ -332,46 +370,34 @@ def _named(asking: Person) -> Select[Any]:
     )
 
 
-def _legal(conn: Connection, asking: Person, old: Record, name: str, seen: int | None) -> lifecycle.Transition:
-    made = lifecycle.named(name)
-    if made is None:
-        raise Invalid("There is no such move; choose one of " + ", ".join(t.name for t in lifecycle.TRANSITIONS) + ".")
-    require_change(asking, old.owner_id)
-    if not asking.may(made.permission):
-        raise NotAllowed(DENIALS[made.permission])
-    check_seen(conn, "opportunity", old, seen)
-    if old.status not in made.sources:
-        possible = ", ".join(t.label for t in lifecycle.offered(old.status, asking.permissions)) or "nothing"
-        status = lifecycle.STAGE[old.status].label
-        raise Invalid(f"“{made.label}” is not possible while the opportunity is {status}; possible now: {possible}.")
-    return made
-
-
-def _asked(conn: Connection, made: lifecycle.Transition, raw: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
-    form = {ask.field: Field(ask.label, _ASKED[ask.field], ask.required) for ask in made.asks}
-    read = fields.read(form, raw, problems)
+def _asked(reads: Once, made: lifecycle.Transition, raw: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    read = dict.fromkeys(_ASKED) | fields.read(_FORMS[made.name], raw, problems)
     for ask in made.asks:
         if ask.list:
-            settings.check(conn, ask.list, ask.field, ask.label, read[ask.field], problems)
+            settings.check(reads, ask.list, ask.field, ask.label, read[ask.field], problems)
     return read
 
 
-def _with_defaults(conn: Connection, asking: Person, raw: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(reads: Once, asking: Person, raw: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(raw)
     if fields.absent(given.get("owner_id")):
         given["owner_id"] = asking.id
     if fields.absent(given.get("business_unit")):
-        query = select(app_user.c.business_unit)
-        owner = given["owner_id"]
-        same = owner == asking.id
-        given["business_unit"] = (
-            asking.business_unit if same else conn.scalar(query.where(app_user.c.id == _readable_id(owner)))
-        )
-    home = conn.execute(_HOME, {"customer_id": _readable_id(given.get("customer_id"))}).one_or_none()
+        owner = asking if given["owner_id"] == asking.id else _user(reads, given["owner_id"])
+        given["business_unit"] = owner and owner.business_unit
+    home = _customer(reads, given.get("customer_id"))
     for name in ("state", "city"):
         if home and fields.absent(given.get(name)):
             given[name] = home._mapping[name]
     return given
+
+
+def _customer(reads: Once, customer_id: Any) -> Record | None:
+    return reads.row(_HOME, {"customer_id": _readable_id(customer_id)})
+
+
+def _user(reads: Once, user_id: Any) -> Record | None:
+    return reads.row(_USER, {"user_id": _readable_id(user_id)})
 
 
 def _readable_id(raw: Any) -> int:
@@ -381,25 +407,28 @@ def _readable_id(raw: Any) -> int:
         return 0
 
 
-def _check_links(conn: Connection, read: Mapping[str, Any], problems: Problems) -> None:
+def _check_links(reads: Once, read: Mapping[str, Any], problems: Problems) -> None:
     for name in ("region", "business_unit"):
-        settings.check(conn, name, name, FIELDS[name].label, read.get(name), problems)
-    if read.get("customer_id") is not None and not conn.scalar(_ACTIVE_CUSTOMER, {"customer_id": read["customer_id"]}):
-        problems.add("customer_id", "Customer: choose an active customer from the master.")
+        settings.check(reads, name, name, FIELDS[name].label, read.get(name), problems)
+    if read.get("customer_id") is not None:
+        home = _customer(reads, read["customer_id"])
+        if not (home and home.active):
+            problems.add("customer_id", "Customer: choose an active customer from the master.")
     if read.get("owner_id") is not None:
-        _check_owner(conn, read["owner_id"], problems)
+        _check_owner(reads, read["owner_id"], problems)
     engineer = read.get("application_engineer_id")
-    if engineer is not None and not _active(conn, engineer, NAMED_ROLES):
+    if engineer is not None and not _active(reads, engineer, NAMED_ROLES):
         problems.add("application_engineer_id", "Application engineer: choose an active user who is not a viewer.")
 
 
-def _check_owner(conn: Connection, owner_id: Any, problems: Problems) -> None:
-    if not _active(conn, owner_id, OWNING_ROLES):
+def _check_owner(reads: Once, owner_id: Any, problems: Problems) -> None:
+    if not _active(reads, owner_id, OWNING_ROLES):
         problems.add("owner_id", "Sales engineer: choose an active user who may own opportunities.")
 
 
-def _active(conn: Connection, user_id: Any, roles: frozenset[str]) -> bool:
-    return conn.scalar(_ACTIVE_ROLE, {"user_id": _readable_id(user_id)}) in roles
+def _active(reads: Once, user_id: Any, roles: frozenset[str]) -> bool:
+    user = _user(reads, user_id)
+    return user is not None and user.active and user.role in roles
 
 
 def _require_owner_choice(asking: Person, present: int, wanted: int | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from crm_core import fields
 from crm_core.errors import NotFound
@@ -30,3 +30,24 @@ def one(conn: Connection, query: Any, noun: str, **given: Any) -> Record:
 def missing(noun: str) -> NotFound:
     """This function will say that there is no such record."""
     return NotFound(f"There is no such {noun}.")
+
+
+class Once:
+    """What is asked of a database again and again, read once: for one command, or for the many rows of an import."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self._read: dict[Any, Any] = {}
+
+    def row(self, query: Select[Any], values: dict[str, Any]) -> Record | None:
+        """This function will read the one row of a query that is built once, or None."""
+        key = (query, *values.values())
+        if key not in self._read:
+            self._read[key] = self.conn.execute(query, values).one_or_none()
+        row: Record | None = self._read[key]
+        return row
+
+    def scalar(self, query: Select[Any], values: dict[str, Any]) -> Any:
+        """This function will read the first column of that row, or None."""
+        row = self.row(query, values)
+        return row and row[0]

@@ -10,6 +10,7 @@ from crm_core import audit, fields, records
 from crm_core.access import Actor, person, require
 from crm_core.commands import command, guarded
 from crm_core.errors import Invalid, Problems
+from crm_core.records import Once
 from crm_core.schema import LISTS, Record
 
 _ACTIVE = {
@@ -48,7 +49,9 @@ def reasons(conn: Connection, actor: Actor) -> dict[str, str]:
     return labels(conn, "rejected_reason") | labels(conn, "lost_reason")
 
 
-def check(conn: Connection, list_name: str, field: str, label: str, code: str | None, problems: Problems) -> None:
+def check(
+    conn: Connection | Once, list_name: str, field: str, label: str, code: str | None, problems: Problems
+) -> None:
     """This function will add a problem unless the code is absent or an active one of a configured list."""
     if code is not None and not conn.scalar(_ACTIVE[list_name], {"wanted": code}):
         problems.add(field, f"{label}: choose an active one of the configured list.")

@@ -13,10 +13,13 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     FromClause,
+    MetaData,
     Select,
+    Table,
     Text,
     and_,
     cast,
@@ -28,6 +31,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     union_all,
 )
 
@@ -44,7 +48,7 @@ _COMPANY = tally.c.owner_id == COMPANY
 _KEPT = {kind[:3] for kind in KEPT}
 #: The number of every day is larger, that of every month smaller.
 _BETWEEN = 10**7
-_OF_DAYS, _OF_MONTHS, _OF_NOW = tally.c.at > _BETWEEN, tally.c.at.between(1, _BETWEEN), tally.c.at == 0
+_OF_NOW = tally.c.at == 0
 
 
 def rebuild(conn: Connection) -> int:
@@ -53,14 +57,28 @@ def rebuild(conn: Connection) -> int:
         # Else what others change meanwhile would be counted twice, or not at all.
         conn.execute(text("LOCK TABLE tally IN SHARE ROW EXCLUSIVE MODE"))
     conn.execute(delete(tally))
-    for _kept_so, told in _told():
+    for _kept_so, told in _told(tally):
         conn.execute(insert(tally).from_select([*KEYS, *MEASURES], union_all(*told)))
     return conn.scalar(select(func.count()).select_from(tally)) or 0
 
 
+def add(conn: Connection, first: int) -> None:
+    """This function will count the opportunities from an id on, all of which are new, in addition. The owner runs it."""
+    more = Table(
+        "tally_more", MetaData(), *(Column(c.name, c.type, key=c.key) for c in tally.c), prefixes=["TEMPORARY"]
+    )
+    more.create(conn)
+    for _kept_so, told in _told(more, standing.c.id >= first):
+        conn.execute(insert(more).from_select([*KEYS, *MEASURES], union_all(*told)))
+    # in one order, so that two writers wait for each other's cells; the condition tells SQLite where ON belongs
+    counted = select(more).where(true()).order_by(*(more.c[name] for name in KEYS))
+    conn.execute(cells.added(conn.dialect.name, counted))
+    more.drop(conn)
+
+
 def verify(conn: Connection) -> str:
     """This function will name the first tally that is not what the standings say, or give ""."""
-    for kept, told in _told():
+    for kept, told in _told(tally):
         stored = select(*(tally.c[name] for name in KEYS), *((-tally.c[name]).label(name) for name in MEASURES))
         both = union_all(*told, stored.where(kept)).subquery("both")
         keys = [both.c[name] for name in KEYS]
@@ -70,20 +88,28 @@ def verify(conn: Connection) -> str:
     return ""
 
 
-def _told() -> Iterator[tuple[ColumnElement[bool], list[Select[Any]]]]:
-    """This function will give sets of tallies, and what they must be: by the standings, or by the set before."""
-    still, ended = standing.c.to_at == STILL, standing.c.to_at < STILL
+def _told(
+    kept: Table, which: ColumnElement[bool] | None = None
+) -> Iterator[tuple[ColumnElement[bool], list[Select[Any]]]]:
+    """This function will give sets of tallies, and what they must be: by the standings, or by the set `kept` before.
+
+    Of all standings, or of all those of some opportunities.
+    """
+    which = true() if which is None else which
+    still, ended = and_(which, standing.c.to_at == STILL), and_(which, standing.c.to_at < STILL)
     # computed once for all that leads, which a subquery would not be
     change = cells.changes(or_(still, ended), ended).cte("change")
-    yield and_(_COMPANY, _OF_DAYS), cells.counted_each(change, [kind for kind in KEPT if kind.when == DAY])
-    now = or_(*(and_(tally.c.lead == one.lead, _COMPANY if one.whose == 0 else ~_COMPANY) for one in NOW_ONLY))
-    for part, source, made in ((MONTH, _OF_DAYS, _OF_MONTHS), (NOW, _OF_MONTHS, and_(_OF_NOW, ~now))):
-        keys = {name: tally.c[name] for name in KEYS} | {"at": tally.c.at // part}
-        larger = select(*(key.label(name) for name, key in keys.items()), *cells.summed(tally))
+    company, at = kept.c.owner_id == COMPANY, kept.c.at
+    days, months = (and_(company, part) for part in (at > _BETWEEN, at.between(1, _BETWEEN)))
+    alone = or_(*(and_(kept.c.lead == one.lead, company if one.whose == 0 else ~company) for one in NOW_ONLY))
+    yield days, cells.counted_each(change, [kind for kind in KEPT if kind.when == DAY])
+    for part, source, made in ((MONTH, days, months), (NOW, months, and_(company, at == 0, ~alone))):
+        keys = {name: kept.c[name] for name in KEYS} | {"at": kept.c.at // part}
+        larger = select(*(key.label(name) for name, key in keys.items()), *cells.summed(kept))
         leads = [kind.lead for kind in KEPT if kind.when == part and kind not in NOW_ONLY]
-        larger = larger.where(_COMPANY, source, tally.c.lead.in_(leads)).group_by(*keys.values())
-        yield and_(_COMPANY, made), [larger.having(cells.unequal(tally))]
-    yield now, cells.counted_each(cells.changes(still, false()).cte("change"), NOW_ONLY)
+        larger = larger.where(source, kept.c.lead.in_(leads)).group_by(*keys.values())
+        yield made, [larger.having(cells.unequal(kept))]
+    yield alone, cells.counted_each(cells.changes(still, false()).cte("change"), NOW_ONLY)
 
 
 @functools.lru_cache(maxsize=256)  # it depends on nothing else, and takes longer to build than to answer

@@ -186,6 +186,13 @@ def build(conn: Connection) -> int:
     return _postgresql(conn) if conn.dialect.name == "postgresql" else _sqlite(conn)
 
 
+def add(conn: Connection, name: str, first: int) -> None:
+    """This function will let the records of a table from an id on be found, all of which are new. The owner runs it."""
+    if conn.dialect.name == "sqlite":
+        kept = f"INSERT INTO {name}_search (rowid, search) SELECT id, search FROM {name} WHERE id >= :first"
+        conn.execute(text(kept), {"first": first})
+
+
 def rebuild(conn: Connection) -> int:
     """This function will make all indexes anew and return how many there are. The owner runs it."""
     for name in SEARCHED:

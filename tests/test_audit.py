@@ -79,9 +79,10 @@ WAYS: dict[str, tuple[str, Callable[[Office], tuple[Any, ...]]]] = {
 NO_CHANGE = {
     "standings.rebuild": "what the history says already, written anew by the owner",
     "courses.rebuild": "what the standings say already, written anew by the owner",
-    "courses._keep": "what the database itself runs with each closing",
+    "courses._added": "what the database itself runs with each closing",
     "tallies.rebuild": "what the standings say already, written anew by the owner",
-    "cells._keep": "what the database keeps of a change that has its record",
+    "cells.added": "what the database keeps of a change that has its record",
+    "tallies.add": "what the standings say of new opportunities that have their record",
     "commands.guarded": "the caller says what it changed",
     "commands.put": "the caller says what it changed",
     "commands.command": "the submit's result",

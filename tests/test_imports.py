@@ -35,7 +35,7 @@ def database(request, postgresql, tmp_path):
     if request.param == "postgresql":
         maintain(postgresql, f"CREATE DATABASE {name}")
         address = postgresql.rpartition("/")[0] + f"/{name}"
-    opened = open_database(address)
+    opened = open_database(address, owner=True)
     yield opened
     opened.dispose()
     if request.param == "postgresql":
@@ -357,6 +357,21 @@ def test_the_command_line_imports_and_says_what_it_made(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "accounts.csv line 2: sector “technolgy” was read as “technology”." in said
     assert "1 opportunities" in said
+
+
+def test_a_long_import_tells_how_far_it_is(database, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(imports, "EVERY", 2)
+    url = database.engine.url.render_as_string(hide_password=False)
+    rows = folder(tmp_path, *map(GOOD.format, range(5)))
+    assert 0 == main(["--url", url, "import", str(MAVEN), str(rows)])
+    assert ["2 of 5 rows", "4 of 5 rows", "Counting what was added …"] == capsys.readouterr().err.splitlines()
+
+
+def test_lines_may_end_as_on_an_old_mac(database, tmp_path):
+    rows = folder(tmp_path, GOOD.format(1), GOOD.format(2))
+    written = (rows / "sales_pipeline.csv").read_bytes()
+    (rows / "sales_pipeline.csv").write_bytes(written.replace(b"\r\n", b"\r"))
+    assert imports.run(database, MAVEN, rows).created["opportunities"] == 2
 
 
 def test_a_file_above_the_limit_is_refused(database, tmp_path, monkeypatch):
