@@ -28,7 +28,7 @@ LEAST = 10_000
 def main(given: Sequence[str] | None = None) -> int:
     """This function will measure what is asked for and write it down after each part."""
     options = _options(given)
-    report = Report(" ".join(["python -m tests.bench", *(given or sys.argv[1:])]))
+    report = Report(" ".join(["python -m tests.bench", *_measuring(given or sys.argv[1:])]))
     options.cache.mkdir(parents=True, exist_ok=True)
     with _alone(options.cache), _servers(options, report) as addresses:
         for count in options.n:
@@ -51,6 +51,13 @@ def _options(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.3, help="for each operation; 2 for numbers to keep")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "crm-bench", help="built databases")
     return parser.parse_args(given)
+
+
+def _measuring(given: Sequence[str]) -> list[str]:
+    """What of a command line says what is measured, and not where anything lies."""
+    return [
+        word for before, word in zip(["", *given], given, strict=False) if not {before, word} & {"--cache", "--out"}
+    ]
 
 
 def _measure(place: places.Place, count: int, options: argparse.Namespace, report: Report) -> None:
