@@ -42,7 +42,8 @@ STYLE = """<style>
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"]::after {content: ""; position: absolute; inset: 0}
 [class*="st-key-tile-"] [data-testid="stMetric"]::after {content: ""; display: block; height: 28px; margin-top: .75rem; background: linear-gradient(#5b8fd6, color-mix(in srgb, #5b8fd6 25%, transparent))}
 .st-key-figures > [data-testid="stLayoutWrapper"], .st-key-stages > [data-testid="stLayoutWrapper"] {
- flex: 1 1 calc(20% - 1rem); min-width: 9.5rem; max-width: calc(50% - .5rem)}
+ flex: 1 1 calc(20% - 1rem); min-width: 9.5rem; max-width: calc(50% - .5rem); align-self: stretch}
+.st-key-figures [class*="st-key-tile-"], .st-key-stages [class*="st-key-tile-"] {height: 100%}
 [class*="st-key-tile-"] h3 {font-size: 1.3rem; padding: .2rem 0; white-space: nowrap}
 [class*="st-key-tile-"] [data-testid="stPageLink-NavLink"] {padding-left: 0; padding-right: 0}
 [class*="st-key-tile-"]:hover {background: color-mix(in srgb, currentColor 4%, transparent)}
