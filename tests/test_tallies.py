@@ -16,7 +16,7 @@ from crm_core import access, clock, courses, forecast, lifecycle, opportunities,
 from crm_core.database import open_database
 from crm_core.errors import Conflict, Invalid, Refusal
 from crm_core.slices import AGES, Slice
-from tests.conftest import ASKED, Office
+from tests.conftest import ASKED, Office, older
 from tests.test_asof import one_change
 from tests.test_concurrency import at_once
 from tests.test_flow import course
@@ -401,16 +401,7 @@ def test_an_older_database_is_given_its_tallies(office: Office, addresses: tuple
     office.at("won")
     office.opportunity("ravi")
     before = office.ask(pipeline.listing, office.kavya, Slice())
-    for statement in (
-        *(f"DROP INDEX ix_opportunity_by_{name}" for name in ("created_at", "value_key", "status_at", "next_step_on")),
-        f"ALTER TABLE opportunity DROP COLUMN value_key {'CASCADE' if office.name == 'postgresql' else ''}",
-        "DROP TABLE tally",
-        "DROP TABLE course",
-        *(f"DROP INDEX ix_standing_{name}" for name in ("status", "owner_id", "region")),
-        "UPDATE alembic_version SET version_num = '0003'",
-        "UPDATE setting SET value = 'older' WHERE key = 'rules'",
-    ):
-        office.sql(statement)
+    older(office, "0003")
     open_database(addresses[1], owner=True).dispose()
     after = office.ask(pipeline.listing, office.kavya, Slice())
     assert (before.count, before.value, before.won_value) == (after.count, after.value, after.won_value)

@@ -17,7 +17,7 @@ from crm_core import customers, fields, leads, opportunities, periods, pipeline,
 from crm_core.database import open_database
 from crm_core.errors import Refusal
 from crm_core.slices import LeadSlice, Slice
-from tests.conftest import Office, furnish
+from tests.conftest import Office, furnish, older
 
 NAMES = (
     *("Amman Mills", "Ammán Mills & Co. 100%", 'O\'Brien "Pumps" (P) Ltd', "a_b%c/d\\e", "/_%", "---", "x"),
@@ -324,10 +324,7 @@ def test_an_older_database_is_given_its_index(office: Office, addresses: tuple[s
     """A migration fills it from the records."""
     a_varied_company(office)
     honest = found(office, "pump", None)
-    for name in trigrams.SEARCHED:
-        office.sql(f"DROP TABLE {name}_search" if office.name == "sqlite" else f"DROP INDEX ix_{name}_search")
-    office.sql("UPDATE alembic_version SET version_num = '0005'")
-    office.sql("UPDATE setting SET value = 'older' WHERE key = 'rules'")
+    older(office, "0005")
     open_database(addresses[1], owner=True).dispose()
     assert honest == found(office, "pump", None)
     office.opportunity(title="Another pump")
