@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -160,9 +161,14 @@ def _ids(conn: Connection, count: int) -> Iterable[int]:
 
 def _write(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     columns = [column for column in table.columns if column.key in rows[0]]
-    told = [(column.key, _stored(conn, column.type)) for column in columns]
     names = ", ".join(f'"{column.name}"' for column in columns)
-    stored = [tuple(kind(row[key]) if kind else row[key] for key, kind in told) for row in rows]
+    read = operator.itemgetter(*(column.key for column in columns))
+    kinds = [(at, kind) for at, column in enumerate(columns) if (kind := _stored(conn, column.type))]
+    stored = []
+    for values in map(list, map(read, rows)):
+        for at, kind in kinds:
+            values[at] = kind(values[at])
+        stored.append(tuple(values))
     if conn.dialect.name == "postgresql":
         _copy(conn, f"COPY {table.name} ({names}) FROM STDIN", stored)
     else:
