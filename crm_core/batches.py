@@ -27,6 +27,8 @@ from crm_core.schema import FACTS, STILL, Instant, opportunity, standing, transi
 from crm_core.schema import audit as log
 
 CHUNK = 2000
+#: KiB that SQLite keeps of the indexes in memory: an import writes them at random, and reads the same pages again and again.
+_CACHE = 256 * 1024
 #: A move to make: its name, what it asks, and when it was made (UTC).
 Move = tuple[str, Mapping[str, Any], datetime]
 _FACTS = [column.key for column in FACTS]
@@ -56,6 +58,8 @@ class Batch:
         self.asking = access.require(conn, actor, "opportunity.create")
         self.now, self.reads = clock.now(conn), Once(conn)
         self._waiting: list[_Course] = []
+        if conn.dialect.name == "sqlite":
+            conn.exec_driver_sql(f"PRAGMA cache_size = -{_CACHE}")
 
     def add(self, values: Mapping[str, Any], moves: Iterable[Move], at: datetime, external_ref: str) -> None:
         """This function will take one opportunity and its moves in, or raise Invalid or NotAllowed and take in nothing."""
