@@ -20,7 +20,19 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, func, select
 
-from crm_core import access, audit, batches, customers, fields, lifecycle, money, opportunities, periods, preferences
+from crm_core import (
+    access,
+    audit,
+    batches,
+    customers,
+    fields,
+    lifecycle,
+    money,
+    opportunities,
+    periods,
+    preferences,
+    walls,
+)
 from crm_core import settings as lists
 from crm_core import users as people
 from crm_core.access import Actor
@@ -93,6 +105,8 @@ class _Import:
     indexes: dict[tuple[str, str], dict[str, _Row]] = field(default_factory=dict)
 
     def into(self, conn: Connection) -> Report:
+        if conn.dialect.name == "postgresql" and not walls.bypassed(conn):
+            raise NotAllowed("Only the owner of the database can import; set CRM_OWNER_URL.")
         self._claim(conn)
         actor = self._importer(conn)
         self._lists(conn, actor)
