@@ -42,11 +42,23 @@ def opened(conn: Connection, actor: Actor) -> Iterator[Batch]:
     Raises NotAllowed, and Conflict where a rule is broken; then nothing may be saved.
     """
     batch = Batch(conn, actor)
-    with rules.aside(conn):
+    with rules.aside(conn), _remembering(conn):
         yield batch
         batch.write()
     if batch.first:
         batch.finish()
+
+
+@contextmanager
+def _remembering(conn: Connection) -> Iterator[None]:
+    """Not while it is counted afterwards: SQLite sorts in as much memory again."""
+    if conn.dialect.name != "sqlite":
+        yield
+        return
+    before = conn.exec_driver_sql("PRAGMA cache_size").scalar()
+    conn.exec_driver_sql(f"PRAGMA cache_size = -{_CACHE}")
+    yield
+    conn.exec_driver_sql(f"PRAGMA cache_size = {before}")
 
 
 class Batch:
@@ -58,8 +70,6 @@ class Batch:
         self.asking = access.require(conn, actor, "opportunity.create")
         self.now, self.reads = clock.now(conn), Once(conn)
         self._waiting: list[_Course] = []
-        if conn.dialect.name == "sqlite":
-            conn.exec_driver_sql(f"PRAGMA cache_size = -{_CACHE}")
 
     def add(self, values: Mapping[str, Any], moves: Iterable[Move], at: datetime, external_ref: str) -> None:
         """This function will take one opportunity and its moves in, or raise Invalid or NotAllowed and take in nothing."""
