@@ -41,12 +41,13 @@ class Database:
         self._saving = threading.Lock()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, now: bool = False) -> Iterator[Connection]:
         """This function will open a transaction that sees one moment of the database, no earlier than the last write here.
 
-        Where there is a replica, it answers as soon as it has that.
+        Where there is a replica, it answers as soon as it has that. What is read `now` sees whatever anybody
+        saved, and so does all that is read here afterwards.
         """
-        with self._begin(write=False) as conn:
+        with self._begin(write=False, now=now) as conn:
             yield conn
 
     @contextmanager
@@ -118,14 +119,14 @@ class Database:
             self._saving.release()
 
     @contextmanager
-    def _begin(self, write: bool) -> Iterator[Connection]:
+    def _begin(self, write: bool, now: bool = False) -> Iterator[Connection]:
         try:
-            with self._turn(write), self._connection(write) as conn:
+            with self._turn(write), self._connection(write or now) as conn:
                 conn.execution_options(crm_write=write, **self._isolation(write))
                 with conn.begin():
                     clock.start(conn)
                     if self.replica and not write and conn.engine is self.engine:
-                        self.replica.note(conn)
+                        self.replica.note(conn, now)
                     yield conn
         except exc.IntegrityError as why:
             raise _refusal(why) from why
@@ -140,8 +141,8 @@ class Database:
             if write and self.replica:
                 self.replica.wrote()
 
-    def _connection(self, write: bool) -> Connection:
-        there = None if write or self.replica is None else self.replica.connect()
+    def _connection(self, primary: bool) -> Connection:
+        there = None if primary or self.replica is None else self.replica.connect()
         return there or self.engine.connect()
 
 

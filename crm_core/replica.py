@@ -66,9 +66,9 @@ class Replica:
         self._tell("")
         return conn
 
-    def note(self, primary: Connection) -> None:
-        """This function will remember how far the primary is, where that is due. A read of it calls this."""
-        if not self._due():
+    def note(self, primary: Connection, now: bool) -> None:
+        """This function will remember how far the primary is, where that is due or asked. A read of it calls this."""
+        if not now and not self._due():
             return
         writes, at = self._writes, time.monotonic()
         # what is not flushed is not sent to a replica; a commit is flushed before anybody sees it

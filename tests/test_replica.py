@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from crm_core import logs, opportunities, pipeline, replica, roles
+from crm_core import logs, opportunities, pipeline, replica, roles, users
 from crm_core.database import open_database
-from crm_core.errors import Unavailable
+from crm_core.errors import NotAllowed, Unavailable
 from crm_core.slices import Slice
 from tests.conftest import Office, furnish, maintain, postgresql_tool, served, whole
 
@@ -113,6 +113,23 @@ def test_what_somebody_saved_is_there_at_once_however_late_the_replica_is(team: 
     copy.do("pg_wal_replay_resume")
     caught_up(team)
     assert "After" == team.ask(opportunities.get, team.asha, made).title
+
+
+def test_a_click_sees_what_anybody_saved_before_it(team: Office, copy: Copy) -> None:
+    """I5, F7: a page begins with a read of the moment; who was deactivated in another process is out at once."""
+    caught_up(team)
+    copy.do("pg_wal_replay_pause")
+    elsewhere = Office(team.owner)
+    elsewhere.do(users.deactivate, elsewhere.meena, team.arun.user_id)
+    try:
+        assert by_replica(team)
+        with team.database.read(now=True) as conn:
+            assert not conn.scalar(text("SELECT pg_is_in_recovery()"))
+        with pytest.raises(NotAllowed):
+            team.ask(pipeline.ids, team.arun, Slice())
+    finally:
+        copy.do("pg_wal_replay_resume")
+        elsewhere.do(users.reactivate, elsewhere.meena, team.arun.user_id)
 
 
 def test_what_others_saved_is_late_by_seconds_at_most(
