@@ -33,7 +33,7 @@ def primary() -> Iterator[str]:
             owner = whole(make_url(address).set(database="crm"))
             database = open_database(owner, owner=True)
             furnish(database)
-            roles.make(database, whole(make_url(owner).set(username=APP, password="let me in")))
+            roles.make(database, whole(make_url(owner).set(username=APP, password=APP)))
             database.dispose()
             yield owner
     finally:
@@ -72,7 +72,7 @@ def copy(primary: str) -> Iterator[Copy]:
 @pytest.fixture
 def team(primary: str, copy: Copy) -> Iterator[Office]:
     """The company as the app opens it where there is a replica."""
-    app = make_url(primary).set(username=APP, password="let me in")
+    app = make_url(primary).set(username=APP, password=APP)
     there = whole(app.set(port=make_url(copy.address).port))
     database, owner = open_database(whole(app), replica=there), open_database(primary, owner=True)
     yield Office(database, lambda: owner)
@@ -193,7 +193,7 @@ def test_an_address_that_is_no_replica_of_the_database_is_refused(
     primary: str, postgresql: str, tmp_path: Path, said: Any
 ) -> None:
     """Another role or database, SQLite, and a server that is no copy of this one."""
-    app = make_url(primary).set(username=APP, password="let me in")
+    app = make_url(primary).set(username=APP, password=APP)
     for url, other in (
         (whole(app), primary),
         (whole(app), whole(app.set(database="postgres"))),
@@ -203,7 +203,7 @@ def test_an_address_that_is_no_replica_of_the_database_is_refused(
         with pytest.raises(Unavailable, match="CRM_REPLICA_URL must name"):
             open_database(url, replica=other)
     stranger = make_url(postgresql)
-    maintain(postgresql, f"CREATE ROLE {APP} LOGIN PASSWORD 'let me in'")
+    maintain(postgresql, f"CREATE ROLE {APP} LOGIN PASSWORD '{APP}'")
     maintain(postgresql, f"CREATE DATABASE crm OWNER {APP}")
     try:
         opened = open_database(whole(app), replica=whole(app.set(host=stranger.host, port=stranger.port)))
