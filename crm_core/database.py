@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from crm_core import clock, courses, denials, logs, preferences, rules, standings, tallies, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
+from crm_core.replica import MISPLACED, Replica
 
 EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.sqlite3'}"
 OLDEST_SQLITE = (3, 39, 0)
@@ -36,12 +37,17 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.replica: Replica | None = None
         self._saving = threading.Lock()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """This function will open a transaction that sees one moment of the database."""
-        with self._begin(write=False) as conn:
+    def read(self, now: bool = False) -> Iterator[Connection]:
+        """This function will open a transaction that sees one moment of the database, no earlier than the last write here.
+
+        Where there is a replica, it answers as soon as it has that. What is read `now` sees whatever anybody
+        saved, and so does all that is read here afterwards.
+        """
+        with self._begin(write=False, now=now) as conn:
             yield conn
 
     @contextmanager
@@ -88,6 +94,8 @@ class Database:
     def dispose(self) -> None:
         """This function will close every connection."""
         self.engine.dispose()
+        if self.replica:
+            self.replica.dispose()
 
     def _isolation(self, write: bool) -> dict[str, Any]:
         if write or self.engine.dialect.name != "postgresql":
@@ -111,12 +119,14 @@ class Database:
             self._saving.release()
 
     @contextmanager
-    def _begin(self, write: bool) -> Iterator[Connection]:
+    def _begin(self, write: bool, now: bool = False) -> Iterator[Connection]:
         try:
-            with self._turn(write), self.engine.connect() as conn:
+            with self._turn(write), self._connection(write or now) as conn:
                 conn.execution_options(crm_write=write, **self._isolation(write))
                 with conn.begin():
                     clock.start(conn)
+                    if self.replica and not write and conn.engine is self.engine:
+                        self.replica.note(conn, now)
                     yield conn
         except exc.IntegrityError as why:
             raise _refusal(why) from why
@@ -127,14 +137,22 @@ class Database:
             if said is None:
                 raise
             raise said from why
+        finally:
+            if write and self.replica:
+                self.replica.wrote()
+
+    def _connection(self, primary: bool) -> Connection:
+        there = None if primary or self.replica is None else self.replica.connect()
+        return there or self.engine.connect()
 
 
-def open_database(url: str | None = None, owner: bool = False) -> Database:
+def open_database(url: str | None = None, owner: bool = False, replica: str | None = None) -> Database:
     """This function will open a database, migrate it where this role may, and check that it is whole.
 
     `owner` opens a SQLite file without the app's authorizer; on PostgreSQL the role in `url` decides.
-    `url` defaults to CRM_DATABASE_URL, then to the embedded SQLite file. Raises Unavailable with
-    a sentence when it cannot be reached, is damaged, newer than this program, or needs its owner.
+    `url` defaults to CRM_DATABASE_URL, then to the embedded SQLite file; `replica` is where reads may be
+    answered as well. Raises Unavailable with a sentence when the database cannot be reached, is damaged,
+    newer than this program, or needs its owner; a replica that cannot be reached is passed over.
     """
     where = url or os.environ.get("CRM_DATABASE_URL") or EMBEDDED
     try:
@@ -147,6 +165,8 @@ def open_database(url: str | None = None, owner: bool = False) -> Database:
         _prepare(database)
         if engine.dialect.name == "sqlite" and not owner:
             walls.guard(engine)
+        if replica:
+            database.replica = _replica(database, replica)
     except Exception:
         engine.dispose()
         raise
@@ -181,6 +201,20 @@ def _prepare(database: Database) -> None:
             tallies.rebuild(conn)
             courses.rebuild(conn)
             preferences.store(conn, "counted", rules.counted())
+
+
+def _replica(database: Database, url: str) -> Replica:
+    try:
+        address, primary = make_url(url), database.engine.url
+    except exc.ArgumentError:
+        raise Unavailable(MISPLACED) from None
+    same = (address.username, address.database) == (primary.username, primary.database)
+    if not same or {address.get_backend_name(), primary.get_backend_name()} != {"postgresql"}:
+        raise Unavailable(MISPLACED)
+    # it is asked how far it is instead of being pinged, and nobody waits for it
+    engine = _postgresql_engine(address, {"tcp_user_timeout": 5000}, pool_pre_ping=False, pool_timeout=0)
+    with database.read() as conn:
+        return Replica(engine, conn)
 
 
 def unhurry(conn: Connection) -> None:
@@ -266,16 +300,10 @@ def _wait(address: URL) -> float:
     return float(str(address.query.get("timeout", WAIT)))
 
 
-def _postgresql_engine(address: URL) -> Engine:
-    return create_engine(
-        address.set(drivername="postgresql+psycopg"),
-        hide_parameters=True,
-        pool_pre_ping=True,
-        pool_size=20,
-        max_overflow=10,
-        pool_timeout=WAIT,
-        connect_args={"connect_timeout": 5, "options": f"-c timezone=UTC {_PG_OPTIONS}"},
-    )
+def _postgresql_engine(address: URL, connect: Mapping[str, Any] | None = None, **pool: Any) -> Engine:
+    given = {"connect_timeout": 5, "options": f"-c timezone=UTC {_PG_OPTIONS}", **(connect or {})}
+    kept = {"pool_pre_ping": True, "pool_size": 20, "max_overflow": 10, "pool_timeout": WAIT, **pool}
+    return create_engine(address.set(drivername="postgresql+psycopg"), hide_parameters=True, connect_args=given, **kept)
 
 
 _ENGINES: dict[str, Callable[[URL], Engine]] = {"sqlite": _sqlite_engine, "postgresql": _postgresql_engine}

@@ -99,6 +99,8 @@ _CALLED = (
     *(f"crm_{name}({kind})" for name, (kind, _question) in sql.PAST_SCOPE.items()),
     *(f"crm_{name}_{asked}(text)" for name in trigrams.HIDDEN for asked in ("holding", "common")),
 )
+#: Whether row security binds whoever asks.
+BINDS = "SELECT row_security_active('opportunity')"
 ME = "nullif(current_setting('crm.user_id', true), '')::bigint"
 
 
@@ -237,7 +239,7 @@ def bypassed(conn: Connection) -> bool:
     """This function will tell whether row security does not bind this connection: the owner's or a superuser's."""
     if conn.dialect.name != "postgresql":
         return False
-    return not conn.exec_driver_sql("SELECT row_security_active('opportunity')").scalar()
+    return not conn.exec_driver_sql(BINDS).scalar()
 
 
 def guard(engine: Engine) -> None:

@@ -82,7 +82,8 @@ def actor(database: Database, claims: Mapping[str, Any], request_id: str) -> Act
     if not _for_us(claims):
         raise NotAllowed("This sign-in was made for another app; sign in again here.")
     terms = _terms()
-    with database.read() as conn:
+    # a sign-in that was ended in another process is ended here, and this run draws nothing older
+    with database.read(now=True) as conn:
         found = sign_ins.actor(conn, claims, **terms, request_id=request_id)
     if found is None:
         found = database.submit(sign_ins.bind, claims, **terms, request_id=request_id)

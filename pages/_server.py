@@ -59,7 +59,7 @@ def database() -> Database:
     """
     with _opening:
         if url() not in _open:
-            opened = open_database(url())
+            opened = open_database(url(), replica=os.environ.get("CRM_REPLICA_URL"))
             with opened.read() as conn:
                 empty = not users.people(conn)
                 bypassed = walls.bypassed(conn)

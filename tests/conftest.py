@@ -219,31 +219,33 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     database.dispose()
 
 
-@contextmanager
-def served(home: Path, *settings: str) -> Iterator[str]:
-    """This function will run a PostgreSQL server in a folder, made there if need be; gives its maintenance database."""
+def postgresql_tool(home: Path, tool: str, *arguments: str) -> None:
+    """This function will run one of PostgreSQL's programs in a folder, as a user who may run its server."""
     tools = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
     prefix = []
     if os.geteuid() == 0:
         shutil.chown(home, "postgres", "postgres")
         prefix = ["runuser", "-u", "postgres", "--"]
+    subprocess.run([*prefix, str(tools / tool), *arguments], check=True, cwd=home, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def served(home: Path, *settings: str) -> Iterator[str]:
+    """This function will run a PostgreSQL server in a folder, made there if need be; gives its maintenance database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-
-    def run(tool: str, *arguments: str) -> None:
-        subprocess.run([*prefix, str(tools / tool), *arguments], check=True, cwd=home, stdout=subprocess.DEVNULL)
-
     data = str(home / "data")
     if not Path(data).exists():
-        run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        made = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        postgresql_tool(home, "initdb", "-D", data, *made)
     said = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c max_connections=200"
     said += "".join(f" -c {setting}" for setting in settings)
-    run("pg_ctl", "-D", data, "-w", "-l", str(home / "log"), "-o", said, "start")
+    postgresql_tool(home, "pg_ctl", "-D", data, "-w", "-l", str(home / "log"), "-o", said, "start")
     try:
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
-        run("pg_ctl", "-D", data, "-m", "immediate" if "fsync=off" in settings else "fast", "stop")
+        postgresql_tool(home, "pg_ctl", "-D", data, "-m", "immediate" if "fsync=off" in settings else "fast", "stop")
 
 
 @pytest.fixture(scope="session")
