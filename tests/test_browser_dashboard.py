@@ -32,7 +32,9 @@ def links(page: Page, place: str) -> list[tuple[str, str]]:
     """This function will read the links of a part of the page: text and address."""
     found = page.locator(place).get_by_role("link")
     expect(found.first).to_be_visible()
-    return [(a.inner_text().strip(), str(a.get_attribute("href"))) for a in found.all()]
+    # at once, so that what is drawn meanwhile comes between no text and its address
+    told = found.evaluate_all("all => all.map(a => [a.innerText.trim(), a.getAttribute('href')])")
+    return [(text, address) for text, address in told]
 
 
 def says(page: Page, words: str) -> None:
