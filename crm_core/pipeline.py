@@ -561,8 +561,8 @@ def _places(conn: Connection, asking: Person, dimension: str) -> dict[str, str]:
 
 
 def _owners(conn: Connection, asking: Person) -> dict[str, str]:
-    owning = select(opportunity.c.owner_id).where(visible_to(asking))
-    query = select(app_user.c.id, app_user.c.name).where(app_user.c.id.in_(owning))
+    owning = [int(row.owner) for row in conn.execute(_counted(asking, Slice(), ("owner",)))]
+    query = select(app_user.c.id, app_user.c.name).where(sql.any_of(app_user.c.id, owning))
     return {str(row.id): row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
 
 
