@@ -57,8 +57,10 @@ def _remembering(conn: Connection) -> Iterator[None]:
         return
     before = conn.exec_driver_sql("PRAGMA cache_size").scalar()
     conn.exec_driver_sql(f"PRAGMA cache_size = -{_CACHE}")
-    yield
-    conn.exec_driver_sql(f"PRAGMA cache_size = {before}")
+    try:
+        yield
+    finally:  # what is rolled back does not undo it
+        conn.exec_driver_sql(f"PRAGMA cache_size = {before}")
 
 
 class Batch:

@@ -259,6 +259,27 @@ def test_what_breaks_a_rule_is_refused_whole(office: Office, lie: str, said: str
         office.sql(f"UPDATE opportunity SET status = 'won' WHERE id = {office.opportunity()}")
 
 
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
+def test_a_refused_import_leaves_no_large_memory_behind(office: Office) -> None:
+    """What a connection keeps in memory is its own, and no rollback undoes it."""
+
+    def kept(conn: Connection) -> int:
+        return int(conn.exec_driver_sql("PRAGMA cache_size").scalar_one())
+
+    with office.owner.read() as conn:
+        before = kept(conn)
+
+    def write(conn: Connection) -> None:
+        with batches.opened(conn, office.meena):
+            assert kept(conn) < before
+            raise Conflict("Nothing of this.")
+
+    with pytest.raises(Conflict, match="Nothing"):
+        office.owner.submit(write)
+    with office.owner.read() as conn:
+        assert before == kept(conn)
+
+
 def test_what_the_tables_themselves_refuse_is_a_sentence(office: Office) -> None:
     """Also where the driver's own COPY is told so."""
     values = deal(office)
