@@ -19,11 +19,11 @@ import psycopg
 from sqlalchemy import Connection, Table, exc, func, select, text
 from sqlalchemy.types import TypeEngine
 
-from crm_core import access, audit, clock, courses, lifecycle, opportunities, rules, tallies, trigrams
+from crm_core import access, audit, clock, courses, lifecycle, opportunities, rules, standings, tallies, trigrams
 from crm_core.access import Actor
 from crm_core.errors import Conflict
 from crm_core.records import Once
-from crm_core.schema import FACTS, STILL, Instant, opportunity, standing, transition
+from crm_core.schema import FACTS, Instant, opportunity, standing, transition
 from crm_core.schema import audit as log
 
 CHUNK = 2000
@@ -88,7 +88,7 @@ class Batch:
             self.first = self.first or made
             rows[opportunity].append(course.row | {"id": made})
             rows[transition] += [move | {"opportunity_id": made} for move in course.moves]
-            rows[standing] += [stood | {"id": made} for stood in course.stood()]
+            rows[standing] += [stood | {"id": made} for stood in standings.whole(course.stood)]
             rows[log] += [told | {"entity_id": str(made)} for told in course.told]
         for table, many in rows.items():
             _write(self.conn, table, many)
@@ -133,17 +133,13 @@ class _Course:
         self.row = row
         self.moves: list[dict[str, Any]] = []
         self.told: list[dict[str, Any]] = []
-        self._facts: list[dict[str, Any]] = []
+        self.stood: list[dict[str, Any]] = []
 
     def add(self, move: dict[str, Any], told: dict[str, Any]) -> None:
         facts = {name: self.row[name] for name in _FACTS}
-        self._facts.append(facts | {"version": move["seq"], "from_at": move["at"]})
+        self.stood.append(facts | {"version": move["seq"], "from_at": move["at"]})
         self.moves.append(move)
         self.told.append(told)
-
-    def stood(self) -> Iterator[dict[str, Any]]:
-        ends = [*(facts["from_at"] for facts in self._facts[1:]), STILL]
-        return (facts | {"to_at": end} for facts, end in zip(self._facts, ends, strict=True))
 
 
 def _created(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,74 +2,119 @@
 
 A standing and the one before it make one step: what the opportunity adds to the open pipeline of the
 slice after the change, less what it added before. The steps between two days therefore add up to
-the difference of the two days, by construction.
+the difference of the two days, by construction. A part that no opportunity moves into or out of sees the steps
+of the whole pipeline, which are kept (`steps`); the others are read from the standings.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from crm_core import lifecycle, periods, sql
 from crm_core.schema import standing
 from crm_core.slices import Slice
+from crm_core.steps import change, kind
+from crm_core.trigrams import aside
 
-#: The kinds of steps, by code, in the order of the chart.
-STEPS = {
-    "new": "New",
-    "reopened": "Reopened",
-    "increased": "Increased",
-    "moved_in": "Moved in",
-    "decreased": "Decreased",
-    **{stage.code: stage.label for stage in lifecycle.STAGES if stage.closed},
-    "moved_out": "Moved out",
-}
 #: The dimensions that narrow what a list of steps shows; all others say of which part the bridge is.
 BESIDE = ("attention", "age", "reached")
+_now, _before = standing.alias("now"), standing.alias("before")
+_joined = _now.outerjoin(_before, and_(_before.c.id == _now.c.id, _before.c.version == _now.c.version - 1))
 
 
-def steps(slice_: Slice) -> Subquery:
+def steps(slice_: Slice, of: Select[Any] | None = None) -> Subquery:
     """This function will build the steps of a slice's pipeline `during` its periods: id, step (code), change (rupees).
 
-    Of `moved` only, where it is set; up to the end of the day as of which the slice looks.
+    Of `moved` only, where it is set; up to the end of the day as of which the slice looks; `of` these ids only,
+    which are few.
     """
-    now, before = standing.alias("now"), standing.alias("before")
-    part = slice_.but(asof=None, moved=None, during=None, **dict.fromkeys(BESIDE))
-    inside, was_inside = (_inside(part, facts) for facts in (now, before))
-    nothing = literal(0, now.c.value.type)
-    added = case((inside, now.c.value), else_=nothing) - case((was_inside, before.c.value), else_=nothing)
-    change = type_coerce(added, now.c.value.type)
-    step = case(
-        (and_(inside, was_inside, now.c.value > before.c.value), "increased"),
-        (and_(inside, was_inside, now.c.value < before.c.value), "decreased"),
-        (and_(inside, was_inside), None),
-        (and_(inside, before.c.id.is_(None)), "new"),
-        (and_(inside, before.c.status.not_in(lifecycle.PIPELINE)), "reopened"),
-        (inside, "moved_in"),
-        (and_(was_inside, now.c.status.in_(lifecycle.PIPELINE)), "moved_out"),
-        (was_inside, now.c.status),
-    )
-    joined = now.outerjoin(before, and_(before.c.id == now.c.id, before.c.version == now.c.version - 1))
-    found = select(now.c.id, step.label("step"), change.label("change")).select_from(joined).where(_when(slice_, now))
-    made = found.where(or_(inside, was_inside)).subquery("made")
-    wanted: ColumnElement[bool] = made.c.step.is_not(None)
-    if slice_.moved:
-        wanted = sql.any_of(made.c.step, list(slice_.moved))
-    return select(made).where(wanted).subquery("steps")
+    part, when = _part(slice_), _when(slice_, _now.c.from_at)
+    if of is not None:
+        when = and_(aside(when), _now.c.id.in_(of))
+    if part.to_params():
+        inside, was_inside = (_held(part, facts) for facts in (_now, _before))
+        both = (_now, _before, inside, was_inside)
+        found = select(_now.c.id, kind(*both).label("step"), change(*both).label("change")).select_from(_joined)
+        made: FromClause = found.where(when, or_(inside, was_inside)).subquery("made")
+        when = true()
+    else:
+        made = _now
+    wanted = sql.any_of(made.c.step, list(slice_.moved)) if slice_.moved else made.c.step.is_not(None)
+    return select(made.c.id, made.c.step, made.c.change).where(when, wanted).subquery("steps")
 
 
-def _inside(part: Slice, facts: Any) -> ColumnElement[bool]:
-    held = and_(facts.c.status.in_(lifecycle.PIPELINE), *part.conditions(facts))
-    return func.coalesce(held, False)
+def counted(made: FromClause) -> Select[Any]:
+    """This function will count the opportunities that made steps of each kind, and sum what these changed: step, count, change."""
+    return select(made.c.step, func.count(made.c.id.distinct()).label("count"), _changed(made)).group_by(made.c.step)
 
 
-def _when(slice_: Slice, now: Any) -> ColumnElement[bool]:
-    known = [period for value in slice_.during if (period := periods.parse(value))]
+def of_kept(slice_: Slice, kept: Select[Any]) -> Select[Any]:
+    """This function will make `counted` of the steps of a slice in its one period of what is kept of all of them.
+
+    `kept` (step, count, change) counts each step in the part in which it left the opportunity. An opportunity counts
+    once for each kind, so what it made again in the period is taken away. Those that moved into the part or
+    out of it are taken away altogether, and read from the standings instead.
+    """
+    part, during = _part(slice_), [_when(slice_, standing.c.from_at), standing.c.step.is_not(None)]
+    begun = min((start for start, _end in _bounds(slice_) if start), default=None)
+    again = standing.c.again_at >= begun if begun else standing.c.again_at.is_not(None)
+    inside, nothing = part.conditions(standing), literal(0, standing.c.change.type)
+    repeated = select(standing.c.step, -func.count(), nothing).where(*during, again, *inside).group_by(standing.c.step)
+    told: list[Select[Any]] = [kept, repeated]
+    if part.to_params():
+        within, was_within = (func.coalesce(and_(*part.conditions(facts)), False) for facts in (_now, _before))
+        turning = (_now.c.turned_at.is_not(None), _when(slice_, _now.c.turned_at), within != was_within)
+        turned = select(_now.c.id).select_from(_joined).where(*turning)
+        counts = (-func.sum(case((again, 0), else_=1)), -_changed(standing))
+        where = (standing.c.id.in_(turned), *map(aside, during), *map(aside, inside))
+        told.append(select(standing.c.step, *counts).where(*where).group_by(standing.c.step))
+        told.append(counted(steps(slice_, turned)))
+    every = union_all(*told).subquery("told")
+    count = cast(func.sum(every.c.count), BigInteger).label("count")
+    query = select(every.c.step, count, _changed(every)).group_by(every.c.step)
+    return query.having(count > 0)
+
+
+def _part(slice_: Slice) -> Slice:
+    return slice_.but(asof=None, moved=None, during=None, **dict.fromkeys(BESIDE))
+
+
+def _changed(made: FromClause) -> Any:
+    return func.sum(made.c.change, type_=standing.c.change.type).label("change")
+
+
+def _held(part: Slice, facts: Any) -> ColumnElement[bool]:
+    return func.coalesce(and_(facts.c.status.in_(lifecycle.PIPELINE), *part.conditions(facts)), False)
+
+
+def _bounds(slice_: Slice) -> list[tuple[datetime | None, datetime | None]]:
+    return [period.bounds() for value in slice_.during if (period := periods.parse(value))]
+
+
+def _when(slice_: Slice, at: Any) -> ColumnElement[bool]:
+    known = _bounds(slice_)
     if slice_.during and not known:
         return literal(False)
-    clauses = [or_(*(sql.between(now.c.from_at, *period.bounds()) for period in known))] if known else []
+    clauses = [or_(*(sql.between(at, *ends) for ends in known))] if known else []
     if slice_.asof:
         day = slice_.day()
-        clauses.append(now.c.from_at < periods.midnight(periods.next_day(day)) if day else literal(False))
+        clauses.append(at < periods.midnight(periods.next_day(day)) if day else literal(False))
     return and_(*clauses) if clauses else literal(True)

@@ -31,6 +31,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from crm_core import courses, lifecycle, sql
 from crm_core.schema import standing, tally
+from crm_core.steps import STEPS
 
 #: What leads a cell, and how its key is read from an opportunity or a standing; a month comes before a region.
 LEADS: dict[str, Callable[[FromClause], ColumnElement[str]]] = {
@@ -44,6 +45,7 @@ LEADS: dict[str, Callable[[FromClause], ColumnElement[str]]] = {
 #: The dimensions of what leads, in the order in which they make its key.
 HOLDS = {lead: tuple(lead.split("_")) for lead in LEADS}
 _MONTH = len("2026-11")
+_STEP = max(map(len, STEPS))
 #: What leads a ledger of months and days too.
 _LEDGERS = tuple(lead for lead, held in HOLDS.items() if len(held) == 1)
 #: What every cell is of besides.
@@ -86,6 +88,13 @@ KEPT = (
         for when in (MONTH, DAY)
     ),
 )
+#: What leads the cells of the steps of the bridge, which add up to no cell of now, and what their key holds.
+MOVED: dict[str, tuple[str, ...]] = {
+    "moved": ("step",),
+    "moved_region": ("step", "region"),
+    "moved_owner": ("step", "owner"),
+}
+STEPPED = tuple(Kind(lead, 0, when, lead) for lead in MOVED for when in (MONTH, DAY))
 
 
 def changes(begun: ColumnElement[bool], ended: ColumnElement[bool]) -> CompoundSelect[Any]:
@@ -110,11 +119,29 @@ def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> S
     ).where(which)
 
 
+def stepped(begun: ColumnElement[bool]) -> Select[Any]:
+    """This function will tell the steps of standings that began: each counted once, with what it changed as its value."""
+    day = sql.india_day(standing.c.from_at)
+    step = func.substr(standing.c.step + " " * _STEP, 1, _STEP, type_=Text())
+    return select(
+        literal(1).label("count"),
+        day.label("day"),
+        sql.date_number(day).label("number"),
+        standing.c.owner_id,
+        *(sum((LEADS[name](standing) for name in held[1:]), step).label(lead) for lead, held in MOVED.items()),
+        *(standing.c[name] for name in BESIDE),
+        standing.c.change.label("value"),
+        *(literal(0).label(name) for name in ("won_value", "days")),
+    ).where(begun, standing.c.step.is_not(None))
+
+
 def apart(held: Sequence[str], key: ColumnElement[str]) -> dict[str, ColumnElement[str]]:
     """This function will take a key apart into the dimensions that it holds."""
+    wide = _STEP if held[0] == "step" else _MONTH
+    first: ColumnElement[str] = func.rtrim(func.substr(key, 1, wide), type_=Text())
     if len(held) == 1:
-        return {held[0]: key}
-    return {held[0]: func.substr(key, 1, _MONTH), held[1]: func.substr(key, _MONTH + 1)}
+        return {held[0]: first if held[0] == "step" else key}
+    return {held[0]: first, held[1]: func.substr(key, wide + 1, type_=Text())}
 
 
 def measured(facts: FromClause) -> dict[str, ColumnElement[Any]]:
@@ -131,8 +158,8 @@ def counted(change: FromClause, kept: Collection[Kind]) -> Select[Any]:
     """This function will sum a few changes by each cell of these kinds that they change: a row as in `tally`."""
     kinds = [select(*(literal(value).label(name) for name, value in one._asdict().items())) for one in kept]
     kind = union_all(*kinds).subquery("kind")
-    since = case(*((kind.c.since == name, change.c[name]) for name in ("day", "next_step", "stage")))
-    key = case(*((kind.c.key == name, change.c[name]) for name in (*LEADS, "band")))
+    since = case(*((kind.c.since == name, change.c[name]) for name in dict.fromkeys(one.since for one in kept)))
+    key = case(*((kind.c.key == name, change.c[name]) for name in dict.fromkeys(one.key for one in kept)))
     keys, where = _cell(change, kind.c, key, since)
     return _by(change, keys, keys.values()).select_from(change.join(kind, true())).where(where)
 
@@ -189,16 +216,21 @@ def added(dialect: str, counts: Select[Any]) -> Any:
     return adding.on_conflict_do_update(index_elements=tally.primary_key.columns, set_=more)
 
 
-def _keep(dialect: str) -> str:
-    mine = standing.c.id == raw("NEW.id")
-    begun, ended = (and_(mine, standing.c.version == raw(f"NEW.version{before}")) for before in ("", " - 1"))
+def _keep(dialect: str, changed: FromClause, kept: Collection[Kind]) -> str:
     # In one order, so that no two writers wait for each other's cells.
-    counts = counted(changes(begun, ended).subquery("change"), KEPT).order_by(*map(raw, KEYS))
+    counts = counted(changed, kept).order_by(*map(raw, KEYS))
     how: dict[str, Any] = {"dialect": _DIALECTS[dialect].dialect(), "compile_kwargs": {"literal_binds": True}}
     return str(added(dialect, counts).compile(**how))
+
+
+def _kept() -> Iterable[dict[str, str]]:
+    mine = standing.c.id == raw("NEW.id")
+    begun, ended = (and_(mine, standing.c.version == raw(f"NEW.version{before}")) for before in ("", " - 1"))
+    for changed, kept in ((changes(begun, ended), KEPT), (stepped(begun), STEPPED)):
+        yield {name: _keep(name, changed.subquery("change"), kept) for name in _DIALECTS}
 
 
 _DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 #: What the database runs after each change of an opportunity, by dialect. A change that leaves its cell
 #: and its amounts as they were writes nothing.
-KEEP = {name: _keep(name) for name in _DIALECTS}
+KEEP = tuple(_kept())

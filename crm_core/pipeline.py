@@ -29,7 +29,20 @@ from sqlalchemy import (
     union_all,
 )
 
-from crm_core import bridge, cells, customers, lifecycle, periods, settings, slices, sql, tallies, trigrams, walks
+from crm_core import (
+    bridge,
+    cells,
+    customers,
+    lifecycle,
+    periods,
+    settings,
+    slices,
+    sql,
+    steps,
+    tallies,
+    trigrams,
+    walks,
+)
 from crm_core.access import Actor, Person, person, visible_to
 from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group, weighed
@@ -37,7 +50,7 @@ from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group, weighed
 #: What a slice can be broken down by; `created` is the month.
 BREAKDOWNS = ("region", "state", "city", "business_unit", "owner", "product", "created", "reason")
 MEASURES = ("count", "value", "won_value")
-_FIXED = {"product": PRODUCTS, "attention": ATTENTION, "moved": bridge.STEPS}
+_FIXED = {"product": PRODUCTS, "attention": ATTENTION, "moved": steps.STEPS}
 _owner, _engineer = app_user.alias("owner"), app_user.alias("engineer")
 
 
@@ -330,24 +343,26 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     A step's list is the slice with `moved` and `during`: its count and `change` equal the step's. The
     period ends at the end of the day as of which the slice looks, or now.
     """
-    asking = person(conn, actor)
+    asking, period = person(conn, actor), periods.parse(code) if code else periods.Period(None, None)
     part = slice_.but(moved=None, during=code or None, **dict.fromkeys(bridge.BESIDE))
-    period = periods.parse(code) or periods.Period(None, None)
-    last = min((day for day in (period.last, part.day()) if day), default=None)
+    last = min((day for day in (period and period.last, part.day()) if day), default=None)
     closing = part.but(during=None, asof=last and str(last)).narrowed(status=lifecycle.PIPELINE)
-    opening = closing.but(asof=str(periods.day_before(period.first))) if closing and period.first else None
-    made = bridge.steps(part)
-    sums = (
-        func.count(made.c.id.distinct()).label("count"),
-        func.sum(made.c.change, type_=made.c.change.type).label("change"),
-    )
-    steps = frame(conn, select(made.c.step, *sums).where(_scope(asking, made)).group_by(made.c.step))
-    known = {row.step: row for row in steps.itertuples(index=False)}
-    steps = pd.DataFrame([known[step] for step in bridge.STEPS if step in known], columns=["step", "count", "change"])
-    if closing is None or (code and periods.parse(code) is None):
-        return Movement(None, part, Decimal(0), Decimal(0), steps)
+    found = _steps(conn, asking, part, period and periods.Period(period.first, last and periods.next_day(last)))
+    ordered = [found[step] for step in steps.STEPS if step in found]
+    told = pd.DataFrame(ordered, columns=["step", "count", "change"], dtype=object)
+    if closing is None or period is None:
+        return Movement(None, part, Decimal(0), Decimal(0), told)
+    opening = closing.but(asof=str(periods.day_before(period.first))) if period.first else None
     before, after = (totals(conn, actor, s)["value"].iloc[0] if s else Decimal(0) for s in (opening, closing))
-    return Movement(opening, closing, before, after, steps)
+    return Movement(opening, closing, before, after, told)
+
+
+def _steps(conn: Connection, asking: Person, part: Slice, span: periods.Period | None) -> dict[str, tuple[Any, ...]]:
+    """Step, count and change by step, of what is kept of all steps if that knows them, else row by row."""
+    kept = tallies.moved(asking, part.but(during=None, asof=None), span) if span and not part.malformed() else None
+    made = bridge.steps(part)
+    query = bridge.counted(made).where(_scope(asking, made)) if kept is None else bridge.of_kept(part, kept)
+    return {row.step: tuple(row) for row in conn.execute(query)}
 
 
 def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:

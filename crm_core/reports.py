@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from crm_core import bridge, clock, exports, headline, periods, pipeline, preferences, sheets
+from crm_core import clock, exports, headline, periods, pipeline, preferences, sheets, steps
 from crm_core.access import Actor, require
 from crm_core.slices import DIMENSIONS, Slice
 
@@ -29,7 +29,7 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
     span = headline.span(slice_, code)
     moved = pipeline.movement(conn, actor, slice_, span)
     steps: list[tuple[Any, ...]] = [
-        (bridge.STEPS[s], count, change) for s, count, change in moved.steps.itertuples(index=False)
+        (steps.STEPS[s], count, change) for s, count, change in moved.steps.itertuples(index=False)
     ]
     figures = [_figure(f) for f in headline.figures(conn, actor, slice_, code)]
     named: dict[str, sheets.Sheet] = {

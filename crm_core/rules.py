@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert
 
-from crm_core import cells, courses, lifecycle, trigrams, walls
+from crm_core import cells, courses, lifecycle, steps, trigrams, walls
 from crm_core.access import DENIALS, GRANTS, OWNING_ROLES
 from crm_core.schema import FACTS, LISTS, STILL, move, role_grant, stage
 
@@ -332,16 +332,21 @@ EFFECTS = (
     Effect(
         "opportunity",
         "INSERT",
-        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}) "
-        f"VALUES (NEW.id, NEW.version, NEW.created_at, {_STILL}, {_NEW_FACTS})",
+        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}, step, change_paise) "
+        f"VALUES (NEW.id, NEW.version, NEW.created_at, {_STILL}, {_NEW_FACTS}, 'new', NEW.value_paise)",
     ),
     # A clock that went backwards ends nothing before it began.
     Effect(
         "opportunity",
         "UPDATE",
-        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}) SELECT NEW.id, NEW.version, "
-        f"CASE WHEN s.from_at > {_CHANGED_AT} THEN s.from_at ELSE {_CHANGED_AT} END, {_STILL}, {_NEW_FACTS} "
-        "FROM standing s WHERE s.id = NEW.id AND s.version = OLD.version",
+        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}, step, change_paise, again_at, turned_at) "
+        f"SELECT NEW.id, NEW.version, made.at, {_STILL}, {_NEW_FACTS}, made.step, "
+        "CASE WHEN made.step IS NOT NULL THEN made.change END, "
+        "(SELECT max(s.from_at) FROM standing s WHERE s.id = NEW.id AND s.step = made.step), "
+        "CASE WHEN made.turned THEN made.at END FROM ("
+        f"SELECT CASE WHEN was.from_at > {_CHANGED_AT} THEN was.from_at ELSE {_CHANGED_AT} END AS at, "
+        f"{', '.join(f'{said} AS {name}' for name, said in steps.KEPT.items())} "
+        "FROM standing was WHERE was.id = NEW.id AND was.version = OLD.version) AS made",
     ),
     Effect(
         "opportunity",
@@ -350,7 +355,7 @@ EFFECTS = (
         "AND s.version = NEW.version) WHERE id = NEW.id AND version = OLD.version",
     ),
     # Of the opportunity, not of the standing, so that standings written anew count nothing twice.
-    *(Effect("opportunity", event, cells.KEEP) for event in ("INSERT", "UPDATE")),
+    *(Effect("opportunity", event, kept) for event in ("INSERT", "UPDATE") for kept in cells.KEEP),
     Effect("transition", "INSERT", courses.KEEP),
     *(Effect(table, event, {"sqlite": statement}) for table, event, statement in trigrams.KEEP),
 )

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
     true,
 )
 from sqlalchemy.types import JSON
@@ -356,7 +357,9 @@ FACTS = tuple(
 #: The end of what still stands.
 STILL = datetime(9999, 12, 31, tzinfo=UTC)
 
-#: Every opportunity as it stood from one change until the next; what stands now ends with STILL. The
+#: Every opportunity as it stood from one change until the next; what stands now ends with STILL. With it, what
+#: the change was to the open pipeline (`steps`): its kind, by how much, when it was made last before, and when the
+#: opportunity turned to another part; nothing where it was none. The
 #: database writes it with each change (`rules.EFFECTS`), and `standings` proves it from the history.
 standing = Table(
     "standing",
@@ -366,10 +369,22 @@ standing = Table(
     Column("from_at", Instant, nullable=False),
     Column("to_at", Instant, nullable=False),
     *(Column(c.name, c.type, key=c.key) for c in FACTS),
+    Column("step", String(20)),
+    Column("change_paise", Rupees, key="change"),
+    Column("again_at", Instant),
+    Column("turned_at", Instant),
     Index("ix_standing_to_at", "to_at", "from_at"),
     Index("ix_standing_status", "status", "to_at", "from_at"),
     Index("ix_standing_from_at", "from_at"),
     *(Index(f"ix_standing_{name}", name, "status", "to_at", "from_at") for name in ("owner_id", "region")),
+    *(
+        Index(f"ix_standing_{name}", *columns, sqlite_where=there, postgresql_where=there)
+        for name, columns in (
+            ("again_at", ("from_at", "again_at", "step", "business_unit", "product", "region", "owner_id")),
+            ("turned_at", ("turned_at", "id", "version")),
+        )
+        for there in [text(f"{name} IS NOT NULL")]
+    ),
 )
 
 #: What the opportunities of each cell come to, of the company (`owner_id` 0) or of one owner's own: now (`at` 0),

@@ -6,7 +6,7 @@ the audit alone, to be compared with what is stored, or to be stored anew. Sourc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import groupby, zip_longest
@@ -14,11 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, cast, delete, insert, select
 
-from crm_core import lifecycle
+from crm_core import lifecycle, steps
 from crm_core.schema import FACTS, STILL, audit, standing
 
 _MANY = 500
-_KEYS = ("id", "version", "from_at", "to_at", *(column.key for column in FACTS))
+_FACTS = ("id", "version", "from_at", "to_at", *(column.key for column in FACTS))
+_KEYS = (*_FACTS, *steps.COLUMNS)
 
 
 def rebuild(conn: Connection) -> int:
@@ -59,18 +60,23 @@ def computed(conn: Connection) -> Iterator[dict[str, Any]]:
         yield from _course(made, list(changes))
 
 
+def whole(stood: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """This function will give the standings of one opportunity, in order, each with its end and what its step was."""
+    for now, after in zip_longest(steps.told(stood), stood[1:]):
+        yield now | {"to_at": after["from_at"] if after else STILL}
+
+
 def _course(made: int, changes: list[Any]) -> Iterator[dict[str, Any]]:
-    facts: dict[str, Any] = dict.fromkeys(_KEYS) | {"id": made, "created_at": changes[0].at}
-    steps: list[dict[str, Any]] = []
+    facts: dict[str, Any] = dict.fromkeys(_FACTS) | {"id": made, "created_at": changes[0].at}
+    stood: list[dict[str, Any]] = []
     for change in changes:
         facts |= {key: _typed(key, value) for key, value in change.after.items() if key in facts}
         if "status" in change.after:
             ended = change.at if lifecycle.STAGE[facts["status"]].closed else None
             facts |= {"status_at": change.at, "closed_at": ended}
-        begun = max(change.at, steps[-1]["from_at"]) if steps else change.at
-        steps.append(facts | {"version": change.version, "from_at": begun})
-    for step, after in zip_longest(steps, steps[1:]):
-        yield step | {"to_at": after["from_at"] if after else STILL}
+        begun = max(change.at, stood[-1]["from_at"]) if stood else change.at
+        stood.append(facts | {"version": change.version, "from_at": begun})
+    yield from whole(stood)
 
 
 def _typed(key: str, value: Any) -> Any:

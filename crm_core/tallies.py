@@ -37,7 +37,23 @@ from sqlalchemy import (
 
 from crm_core import cells, periods, sql
 from crm_core.access import Person, others_visible_to
-from crm_core.cells import AGED, BESIDE, DAY, HOLDS, KEPT, KEYS, LEADS, MEASURES, MONTH, NOW, NOW_ONLY, OVERDUE
+from crm_core.cells import (
+    AGED,
+    BESIDE,
+    DAY,
+    HOLDS,
+    KEPT,
+    KEYS,
+    LEADS,
+    MEASURES,
+    MONTH,
+    MOVED,
+    NOW,
+    NOW_ONLY,
+    OVERDUE,
+    STEPPED,
+)
+from crm_core.periods import Period
 from crm_core.schema import STILL, opportunity, standing, tally
 from crm_core.slices import Slice
 
@@ -102,11 +118,13 @@ def _told(
     company, at = kept.c.owner_id == COMPANY, kept.c.at
     days, months = (and_(company, part) for part in (at > _BETWEEN, at.between(1, _BETWEEN)))
     alone = or_(*(and_(kept.c.lead == one.lead, company if one.whose == 0 else ~company) for one in NOW_ONLY))
-    yield days, cells.counted_each(change, [kind for kind in KEPT if kind.when == DAY])
+    stepped = cells.stepped(which).cte("stepped")
+    by_day = ([kind for kind in kinds if kind.when == DAY] for kinds in (KEPT, STEPPED))
+    yield days, [*cells.counted_each(change, next(by_day)), *cells.counted_each(stepped, next(by_day))]
     for part, source, made in ((MONTH, days, months), (NOW, months, and_(company, at == 0, ~alone))):
         keys = {name: kept.c[name] for name in KEYS} | {"at": kept.c.at // part}
         larger = select(*(key.label(name) for name, key in keys.items()), *cells.summed(kept))
-        leads = [kind.lead for kind in KEPT if kind.when == part and kind not in NOW_ONLY]
+        leads = [kind.lead for kind in (*KEPT, *STEPPED) if kind.when == part and kind not in NOW_ONLY]
         larger = larger.where(source, kept.c.lead.in_(leads)).group_by(*keys.values())
         yield made, [larger.having(cells.unequal(kept))]
     yield alone, cells.counted_each(cells.changes(still, false()).cte("change"), NOW_ONLY)
@@ -163,6 +181,30 @@ def aged_on(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] 
     return select(*keys, cells.summed(tally)[1]).where(*where).group_by(*keys)
 
 
+def moved(asking: Person, slice_: Slice, span: Period) -> Select[Any] | None:
+    """This function will count the steps of a slice's pipeline in a span of days: step, count, change (rupees).
+
+    They are the steps of the whole company's pipeline, each in the part in which it left the opportunity. None where
+    the tallies cannot tell: they know business unit, product, and the region or the owner.
+    """
+    wanted = {"step", *slice_.to_params()} - {"business_unit", "product"}
+    lead = next((lead for lead, held in MOVED.items() if set(held) == wanted), None)
+    if lead is None or not asking.may("opportunity.see_all"):
+        return None
+    facts = _kept(lead, MOVED[lead], _COMPANY).where(_during(span)).subquery("facts")
+    count, change = cells.summed(facts)[:2]
+    return select(facts.c.step, count, change.label("change")).where(*_chosen(facts, slice_)).group_by(facts.c.step)
+
+
+def _during(span: Period) -> ColumnElement[bool]:
+    """The months and the days that a span is made of."""
+    whole, days = periods.in_months(span)
+    ends = [(_day(part.first), _day(part.after)) for part in days if part.first and part.after]
+    if whole:
+        ends.append((_month(whole.first) if whole.first else 1, _month(whole.after) if whole.after else _BETWEEN))
+    return or_(false(), *(and_(tally.c.at >= first, tally.c.at < after) for first, after in ends))
+
+
 def reaches(at: int, day: date) -> bool:
     """This function will tell whether a month or a day is one of those that add up to what stood at the end of a day.
 
@@ -175,12 +217,16 @@ def reaches(at: int, day: date) -> bool:
 def _until(days: Sequence[date]) -> ColumnElement[bool]:
     """The months and days that `reaches` asks for, of any of these days."""
     whole = tally.c.at.between(1, max(map(_whole, days)))
-    running = [_month(day) * 100 + day.day for day in days if _whole(day) < _month(day)]
+    running = [_day(day) for day in days if _whole(day) < _month(day)]
     return or_(whole, *(tally.c.at.between(day // 100 * 100, day) for day in running))
 
 
 def _month(day: date) -> int:
     return day.year * 100 + day.month
+
+
+def _day(day: date) -> int:
+    return _month(day) * 100 + day.day
 
 
 def _whole(day: date) -> int:

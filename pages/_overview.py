@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from crm_core import bridge, headline, lifecycle, periods, pipeline, targets
+from crm_core import headline, lifecycle, periods, pipeline, steps, targets
 from crm_core.slices import Slice
 from pages import _charts
 from pages._server import plain
@@ -72,7 +72,7 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     tones = {"new": "violet", "won": "green", "rejected": "gray", "lost": "red"}
     for step, count, change in found.steps.itertuples(index=False):
         tone = tones.get(step, "violet" if change > 0 else "red")
-        bars.append((step, bridge.STEPS[step], level, level + change, change, tone, count))
+        bars.append((step, steps.STEPS[step], level, level + change, change, tone, count))
         level += change
     bars.append(("closing", "Closing", Decimal(0), found.closing_value, found.closing_value, "blue", 0))
     frame = pd.DataFrame(
@@ -91,11 +91,11 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     if picked and (part := parts.get(picked["key"])):
         st.switch_page("opportunities.py", query_params=query(part))
 
-    def steps() -> None:
+    def links() -> None:
         for row in frame.itertuples(index=False):
             link(f"{row.label}: {row.shown} {row.said}", "opportunities", query(parts[row.key]))
 
-    beside("The steps as links", "steps", steps)
+    beside("The steps as links", "steps", links)
 
 
 def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:

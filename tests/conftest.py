@@ -188,6 +188,10 @@ UNDONE = {
         "ALTER TABLE opportunity DROP COLUMN value_key {cascade}",
     ],
     "0007": [f"DROP INDEX ix_standing_{name}" for name in ("owner_id", "region")],
+    "0008": [
+        *(f"DROP INDEX ix_standing_{name}" for name in ("again_at", "turned_at")),
+        *(f"ALTER TABLE standing DROP COLUMN {name}" for name in ("step", "change_paise", "again_at", "turned_at")),
+    ],
     "0006": [f"DROP {{search}}{name}_search" for name in trigrams.SEARCHED],
     "0004": ["DROP TABLE tally", "DROP TABLE course", "DROP INDEX ix_standing_status"],
 }
@@ -197,6 +201,9 @@ def older(office: Office, revision: str) -> None:
     """This function will take a database back to an older revision, as far as that has records."""
     sqlite = office.name == "sqlite"
     said = {"search": "TABLE " if sqlite else "INDEX ix_", "cascade": "" if sqlite else "CASCADE"}
+    # SQLite drops no column that a trigger names; they are made anew with the rules
+    for name in office.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'") if sqlite else ():
+        office.sql(f'DROP TRIGGER "{name[0]}"')
     for later, statements in UNDONE.items():
         for statement in statements if later > revision else ():
             office.sql(statement.format(**said))

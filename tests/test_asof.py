@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crm_core import bridge, clock, lifecycle, opportunities, periods, pipeline, standings
+from crm_core import clock, lifecycle, opportunities, periods, pipeline, standings, steps
 from crm_core.database import Database
 from crm_core.slices import Slice
 from tests.conftest import ASKED, Office
@@ -117,7 +117,7 @@ def test_every_kind_of_step_is_met(office: Office) -> None:
         a_busy_company(office, random.Random(seed), days=40)
         moved = office.ask(pipeline.movement, office.kavya, Slice(region="coimbatore"))
         met |= set(moved.steps["step"])
-    assert set(bridge.STEPS) == met
+    assert set(steps.STEPS) == met
 
 
 def test_the_standings_are_the_state_after_each_change(database: Database, office: Office) -> None:

@@ -22,7 +22,6 @@ from sqlalchemy import Connection
 import crm_core
 from crm_core import (
     access,
-    bridge,
     courses,
     customers,
     denials,
@@ -39,6 +38,7 @@ from crm_core import (
     reports,
     settings,
     stage_limits,
+    steps,
     targets,
     trail,
     users,
@@ -272,7 +272,7 @@ def movement(company: Company, name: str) -> tuple[Any, Any]:
     for slice_ in (Slice(), Slice(region="coimbatore")):
         moved = company.ask(pipeline.movement, name, slice_)
         told = {step: (count, change) for step, count, change in moved.steps.itertuples(index=False)}
-        for step in bridge.STEPS:
+        for step in steps.STEPS:
             rows = company.ask(pipeline.listing, "meena", slice_.but(moved=step), per_page=1000).rows
             seen = [r.change for r in rows.itertuples(index=False) if company.sees_deal(name, r.id)]
             wanted.append((len(seen), sum(seen)))

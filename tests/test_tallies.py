@@ -12,7 +12,19 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from crm_core import __main__ as command_line
-from crm_core import access, clock, courses, forecast, lifecycle, opportunities, periods, pipeline, standings, tallies
+from crm_core import (
+    access,
+    clock,
+    courses,
+    forecast,
+    lifecycle,
+    opportunities,
+    periods,
+    pipeline,
+    standings,
+    tallies,
+)
+from crm_core.cells import MOVED
 from crm_core.database import open_database
 from crm_core.errors import Conflict, Invalid, Refusal
 from crm_core.slices import AGES, Slice
@@ -173,6 +185,32 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
     assert known > 100
 
 
+@pytest.mark.parametrize("seed", range(4, 6))
+def test_the_bridge_of_what_is_kept_is_that_of_the_rows(office: Office, seed: int) -> None:
+    """Of parts that opportunities moved into and out of, made the same step again in, and of which only rows know."""
+    chance, met, known = random.Random(seed), set[str](), 0
+    a_busy_company(office, chance, 6)
+    with office.owner.read() as conn:
+        assert ("", "") == (standings.verify(conn), tallies.verify(conn))
+    for name in ("kavya", "asha"):
+        actor = office.people[name]
+        with office.database.read() as conn:
+            asking = access.person(conn, actor)
+            for slice_ in (one for one in slices(office) if not one.status):
+                for code in ("", *chance.sample(SPANS, 4)):
+                    asked = slice_.but(asof=chance.choice((None, "2026-04-15", "2026-04-30", "2026-02-30")))
+                    rows, kept = (
+                        pipeline.movement(conn, actor, one, code)
+                        for one in (asked.but(status=tuple(lifecycle.STAGE)), asked)
+                    )
+                    assert rows.steps.values.tolist() == kept.steps.values.tolist(), (asked, code)
+                    assert (rows.opening_value, rows.closing_value) == (kept.opening_value, kept.closing_value)
+                    met |= set(kept.steps["step"])
+                known += tallies.moved(asking, slice_, periods.Period(None, None)) is not None
+    assert 6 == known
+    assert {"increased", "moved_in", "decreased", "moved_out"} <= met
+
+
 @pytest.mark.parametrize("seed", range(2, 4))
 def test_the_tallies_tell_every_day_what_the_rows_tell(office: Office, seed: int) -> None:
     """Overdue and weighted, for every role, as deals grow old: also on days that were yet to come when they changed."""
@@ -299,9 +337,10 @@ def test_a_change_that_leaves_its_cell_writes_no_tally(office: Office) -> None:
     before = office.sql("SELECT * FROM tally ORDER BY lead, owner_id, at")
     office.do(opportunities.edit, office.asha, made, {"title": "Two pumps", "next_step": "Call"})
     assert before == office.sql("SELECT * FROM tally ORDER BY lead, owner_id, at")
-    assert 12 + 2 * len(AGES) == len(before)
+    assert 12 + 2 * len(AGES) + 2 * len(MOVED) == len(before)
     office.do(opportunities.edit, office.asha, made, {"value": "3 lakh"})
     values = office.sql("SELECT lead, count, value_paise FROM tally ORDER BY lead, owner_id, at")
+    before, values = ([row for row in rows if row[0] not in MOVED] for rows in (before, values))
     assert [(row[0], 1, 3_00_000_00) for row in before] == [(lead, count, int(v)) for lead, count, v in values]
 
 
@@ -332,6 +371,8 @@ def test_the_days_add_up_to_now_and_a_late_change_to_its_own_day(office: Office)
         "UPDATE tally SET count = count + 1 WHERE lead = 'overdue' AND at > 20000000",
         "DELETE FROM tally WHERE lead = 'aged_31' AND at < 300000",
         "DELETE FROM tally WHERE lead = 'created_region'",
+        "UPDATE tally SET count = count + 1 WHERE lead = 'moved' AND at > 20000000",
+        "UPDATE tally SET value_paise = 1 WHERE lead = 'moved_owner' AND at < 300000",
         "INSERT INTO tally SELECT lead, owner_id + 90, at, key, status, business_unit, product, 1, 0, 0, 0 FROM tally",
         "UPDATE course SET won = won + 1",
         "UPDATE course SET known = known - 1",

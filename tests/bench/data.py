@@ -9,7 +9,6 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
@@ -18,6 +17,7 @@ from crm_core import clock, customers, fields, lifecycle, opportunities, prefere
 from crm_core import demo_words as words
 from crm_core.access import Actor
 from crm_core.schema import FACTS, STILL, app_user, audit, customer, opportunity, standing, transition
+from crm_core.steps import told
 
 #: To be raised with any change of what is made here; a database kept from before is then made anew.
 VERSION = 1
@@ -136,10 +136,14 @@ class Company:
         born = {name: _plain(name, facts[name]) for name in opportunities.FIELDS} | {"status": facts["status"]}
         made[audit.name].append(self._said("opportunity", number, 1, ats[0], by, "create", {}, born))
         made[transition.name].append((number, 1, "create", None, facts["status"], *ats[:1] * 2, by, *[None] * 4))
-        for version, (step, at, ended) in enumerate(zip_longest(steps, ats, ats[1:], fillvalue=_STILL), 1):
+        stood = []
+        for version, (step, at) in enumerate(zip(steps, ats, strict=True), 1):
             if version > 1:
                 facts = self._changed(number, version, step, at, facts, made)
-            made[standing.name].append((number, version, at, ended, *(_stored(facts, name) for name in _FACTS)))
+            stood.append(facts | {"id": number, "version": version, "from_at": at})
+        for now, ended in zip(told(stood), [*ats[1:], _STILL], strict=True):
+            row = now | {"to_at": ended}
+            made[standing.name].append(tuple(_stored(row, name) for name in WRITTEN[standing.name]))
         row = {name: _stored(facts, name) for name in (*_FACTS, "note")} | {
             **{"id": number, "search": fields.search_key(facts["title"]), "recorded_at": ats[0], "created_by_id": by},
             **{"changed_at": ats[-1] if len(ats) > 1 else None, "version": len(ats)},
@@ -220,7 +224,7 @@ _STILL = STILL.isoformat(timespec="microseconds")
 
 
 def _stored(facts: dict[str, Any], column: str) -> Any:
-    if column not in ("value_paise", "won_value_paise"):
+    if not column.endswith("_paise"):
         return facts[column]
     rupees = facts[column.removesuffix("_paise")]
     return None if rupees is None else rupees * 100
