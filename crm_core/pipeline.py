@@ -6,6 +6,7 @@ and its list cannot disagree because they are the same rows.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date
@@ -121,7 +122,7 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     query = _counted(person(conn, actor), weighed(conn, slice_), names)
     rows = [[*map(str, row[: len(names)]), *row[len(names) : len(names) + 3]] for row in conn.execute(query)]
     rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
-    return pd.DataFrame(rows, columns=[*names, *MEASURES], dtype=object)
+    return _framed(rows, _columns(names, MEASURES))
 
 
 def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> list[Sums]:
@@ -494,8 +495,17 @@ def _rows(conn: Connection, slice_: Slice, ids: list[int]) -> pd.DataFrame:
     else:
         query = _CHOSEN[facts]
     found = {row.id: tuple(row) for row in conn.execute(query, {"ids": ids})}
-    rows = np.array([found[i] for i in ids if i in found], dtype=object)
-    return pd.DataFrame(rows.reshape(-1, len(_COLUMNS)), columns=_COLUMNS, dtype=object)
+    return _framed([found[i] for i in ids if i in found], _COLUMNS)
+
+
+@functools.lru_cache(maxsize=64)  # pandas takes longer to make the names than the rows
+def _columns(*names: tuple[str, ...]) -> pd.Index:
+    return pd.Index([name for some in names for name in some])
+
+
+def _framed(rows: Sequence[Sequence[Any]], columns: pd.Index) -> pd.DataFrame:
+    cells = np.array(rows, dtype=object).reshape(-1, len(columns))
+    return pd.DataFrame(cells, columns=columns, dtype=object)
 
 
 def _parts(

@@ -40,6 +40,7 @@ from crm_core import money
 PRODUCTS = {"pump": "Pump", "valve": "Valve"}
 OFFER_STATUSES = {"draft": "Draft", "sent": "Sent", "accepted": "Accepted", "declined": "Declined"}
 LARGEST_PAISE = int(money.LARGEST * 100)
+_HUNDRED = Decimal(100)
 
 
 class Rupees(TypeDecorator[Decimal]):
@@ -52,7 +53,7 @@ class Rupees(TypeDecorator[Decimal]):
         return None if value is None else int(Decimal(value) * 100)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(int(value)) / 100
+        return None if value is None else Decimal(value) / _HUNDRED
 
 
 class Instant(TypeDecorator[datetime]):
