@@ -195,9 +195,8 @@ def _prepare(database: Database) -> None:
             _require_owner(conn)
             rules.install(conn)
             preferences.store(conn, "rules", rules.fingerprint())
-        if migrated:
-            standings.rebuild(conn)
         if migrated or (ruled and preferences.stored(conn, "counted") != rules.counted()):
+            standings.rebuild(conn)
             tallies.rebuild(conn)
             courses.rebuild(conn)
             preferences.store(conn, "counted", rules.counted())

@@ -373,8 +373,8 @@ def fingerprint() -> str:
 
 
 def counted() -> str:
-    """This function will name what is counted beside the records by a short digest."""
-    return hashlib.sha256(repr((cells.KEEP, courses.KEEP)).encode()).hexdigest()[:16]
+    """This function will name what is kept beside the records by a short digest."""
+    return hashlib.sha256(repr((steps.KEPT, cells.KEEP, courses.KEEP)).encode()).hexdigest()[:16]
 
 
 def install(conn: Connection) -> None:
