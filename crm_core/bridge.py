@@ -40,7 +40,7 @@ _now, _before = standing.alias("now"), standing.alias("before")
 _joined = _now.outerjoin(_before, and_(_before.c.id == _now.c.id, _before.c.version == _now.c.version - 1))
 
 
-def steps(slice_: Slice, of: Select[Any] | None = None) -> Subquery:
+def steps(slice_: Slice, of: Select[Any] | list[int] | None = None) -> Subquery:
     """This function will build the steps of a slice's pipeline `during` its periods: id, step (code), change (rupees).
 
     Of `moved` only, where it is set; up to the end of the day as of which the slice looks; `of` these ids only,

@@ -6,14 +6,12 @@ and its list cannot disagree because they are the same rows.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import (
     ColumnElement,
@@ -22,10 +20,8 @@ from sqlalchemy import (
     FromClause,
     Select,
     and_,
-    bindparam,
     func,
     literal,
-    null,
     select,
     union_all,
 )
@@ -34,6 +30,7 @@ from crm_core import (
     bridge,
     cells,
     customers,
+    frames,
     lifecycle,
     periods,
     settings,
@@ -45,14 +42,13 @@ from crm_core import (
     walks,
 )
 from crm_core.access import Actor, Person, person, visible_to
-from crm_core.schema import LISTS, PRODUCTS, app_user, business_unit, customer, opportunity, region, standing
+from crm_core.schema import LISTS, PRODUCTS, app_user, customer, opportunity, standing
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group, weighed
 
 #: What a slice can be broken down by; `created` is the month.
 BREAKDOWNS = ("region", "state", "city", "business_unit", "owner", "product", "created", "reason")
 MEASURES = ("count", "value", "won_value")
 _FIXED = {"product": PRODUCTS, "attention": ATTENTION, "moved": steps.STEPS}
-_owner, _engineer = app_user.alias("owner"), app_user.alias("engineer")
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     query = _counted(person(conn, actor), weighed(conn, slice_), names)
     rows = [[*map(str, row[: len(names)]), *row[len(names) : len(names) + 3]] for row in conn.execute(query)]
     rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
-    return _framed(rows, _columns(names, MEASURES))
+    return frames.framed(rows, frames.columns(*names, *MEASURES))
 
 
 def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> list[Sums]:
@@ -326,7 +322,7 @@ def listing(
         else:  # from the end it is nearer
             rows = read(min(per_page, left), max(0, left - per_page), ahead=False)
     return Listing(
-        _rows(conn, slice_, [row.id for row in rows]),
+        frames.read(conn, slice_, [row.id for row in rows]),
         count,
         value,
         won_value,
@@ -350,7 +346,7 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     closing = part.but(during=None, asof=last and str(last)).narrowed(status=lifecycle.PIPELINE)
     found = _steps(conn, asking, part, period and periods.Period(period.first, last and periods.next_day(last)))
     ordered = [found[step] for step in steps.STEPS if step in found]
-    told = pd.DataFrame(ordered, columns=["step", "count", "change"], dtype=object)
+    told = frames.framed(ordered, frames.columns("step", "count", "change"))
     if closing is None or period is None:
         return Movement(None, part, Decimal(0), Decimal(0), told)
     opening = closing.but(asof=str(periods.day_before(period.first))) if period.first else None
@@ -375,13 +371,7 @@ def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
 def rows_query(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> Any:
     """This function will build the select of all rows of a listing (`Listing.rows`); shared with the export."""
     where, order = _within(person(conn, actor), weighed(conn, slice_)), walks.Order.of(slice_.facts, sort)
-    return _changed(slice_).where(*where).order_by(*order.all())
-
-
-def frame(conn: Connection, query: Any) -> pd.DataFrame:
-    """This function will run a query into a frame of Python objects, so that nothing is rounded."""
-    result = conn.execute(query)
-    return pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()), dtype=object)
+    return frames.changed(slice_).where(*where).order_by(*order.all())
 
 
 def choices(conn: Connection, actor: Actor, dimension: str) -> dict[str, str]:
@@ -431,81 +421,6 @@ def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: b
     facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
     where = [*_within(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
     return select(*keys, *_sums(facts), *([_days(facts)] if days else [])).where(*where).group_by(*keys)
-
-
-def _named(facts: Any) -> Select[Any]:
-    return (
-        select(
-            facts.c.id,
-            sql.opportunity_number(facts),
-            facts.c.title,
-            facts.c.customer_id,
-            customer.c.company.label("customer"),
-            region.c.label.label("region"),
-            facts.c.state,
-            facts.c.city,
-            facts.c.owner_id,
-            _owner.c.name.label("owner"),
-            _engineer.c.name.label("application_engineer"),
-            facts.c.product,
-            business_unit.c.label.label("business_unit"),
-            facts.c.value.label("value"),
-            facts.c.won_value.label("won_value"),
-            facts.c.status,
-            facts.c.created_at,
-            facts.c.closed_at,
-            facts.c.status_at,
-            facts.c.next_step,
-            facts.c.next_step_on,
-        )
-        .select_from(facts)
-        .join(customer, customer.c.id == facts.c.customer_id)
-        .join(region, region.c.code == facts.c.region)
-        .join(business_unit, business_unit.c.code == facts.c.business_unit)
-        .join(_owner, _owner.c.id == facts.c.owner_id)
-        .outerjoin(_engineer, _engineer.c.id == facts.c.application_engineer_id)
-    )
-
-
-# Built once: they are most of what a list asks.
-_NAMED = {facts: _named(facts) for facts in (opportunity, standing)}
-_UNCHANGED = {facts: query.add_columns(null().label("change")) for facts, query in _NAMED.items()}
-_CHOSEN = {facts: query.where(facts.c.id.in_(bindparam("ids", expanding=True))) for facts, query in _UNCHANGED.items()}
-_COLUMNS = pd.Index(_UNCHANGED[opportunity].selected_columns.keys())
-
-
-def _changed(slice_: Slice) -> Select[Any]:
-    """All rows that a listing could show, with what the steps that the slice names changed in each."""
-    facts: Any = slice_.facts
-    if not slice_.moved and not slice_.during:
-        return _UNCHANGED[facts]
-    made = bridge.steps(slice_)
-    by_id = (
-        select(made.c.id, func.sum(made.c.change, type_=made.c.change.type).label("change"))
-        .group_by(made.c.id)
-        .subquery("moved")
-    )
-    return _NAMED[facts].join(by_id, by_id.c.id == facts.c.id).add_columns(by_id.c.change)
-
-
-def _rows(conn: Connection, slice_: Slice, ids: list[int]) -> pd.DataFrame:
-    facts: Any = slice_.facts
-    if slice_.moved or slice_.during or slice_.asof:
-        query = _changed(slice_).where(facts.c.id.in_(ids), *slice_.standing_then())
-    else:
-        query = _CHOSEN[facts]
-    found = {row.id: tuple(row) for row in conn.execute(query, {"ids": ids})}
-    return _framed([found[i] for i in ids if i in found], _COLUMNS)
-
-
-@functools.lru_cache(maxsize=64)  # pandas takes longer to make the names than the rows
-def _columns(*names: tuple[str, ...]) -> pd.Index:
-    return pd.Index([name for some in names for name in some])
-
-
-def _framed(rows: Sequence[Sequence[Any]], columns: pd.Index) -> pd.DataFrame:
-    cells = np.array(rows, dtype=object).reshape(-1, len(columns))
-    return pd.DataFrame(cells, columns=columns, dtype=object)
 
 
 def _parts(
