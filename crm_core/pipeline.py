@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -87,8 +87,8 @@ class Sums:
     days: int
 
     def __add__(self, other: Sums) -> Sums:
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return Sums(*(one + more for one, more in pairs))
+        value, won_value = self.value + other.value, self.won_value + other.won_value
+        return Sums(self.count + other.count, value, won_value, self.days + other.days)
 
 
 NOTHING = Sums(0, Decimal(0), Decimal(0), 0)
@@ -152,11 +152,12 @@ def flows(
     if (known := tallies.query(asking, part, ("closed", "status"))) is not None:
         halves = [(number, *periods.in_months(span)) for number, span in left]
         left = [(number, span) for number, _whole, rest in halves for span in rest]
-        for code, status, *sums in conn.execute(known):
-            month = periods.parse(code)
-            for number, whole, _rest in halves:
-                if month and whole and whole.overlap(month):
-                    found[number][status] += Sums(*sums)
+        rows = conn.execute(known).all()
+        months = {code: month for code in {row.closed for row in rows} if (month := periods.parse(code))}
+        of = {code: [n for n, whole, _ in halves if whole and whole.overlap(month)] for code, month in months.items()}
+        for code, status, *sums in rows:
+            for number in of.get(code, ()):
+                found[number][status] += Sums(*sums)
     if left:
         for number, status, *sums in conn.execute(_closed_in(asking, part, left)):
             found[number][status] += Sums(*sums)
