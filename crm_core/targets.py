@@ -130,10 +130,10 @@ def headline(conn: Connection, actor: Actor, slice_: Slice, codes: Sequence[str]
     known = {code: period for code in codes if (period := periods.parse(code)) and periods.parts(period) is not None}
     kept = _kept(conn, asking, kind, *known.values()) if known else {}
     labels = _labels(conn, kind, {about for about, *_ in kept})
-    shown = _shown(asking, kind, slice_, labels)
+    shown, able = _shown(asking, kind, slice_, labels), {about for about, *_ in kept}
     found = []
     for code in codes:
-        given = {about: _amount(kept, about, known[code]) for about in shown} if code in known else {}
+        given = {a: _amount(kept, a, known[code]) for a in shown if a in able} if code in known else {}
         amounts = [amount for amount, _months in given.values() if amount is not None]
         if not code:
             why = "There is no target for all time; choose a month, a quarter or a financial year."
