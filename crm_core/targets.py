@@ -97,7 +97,7 @@ def achieved(conn: Connection, actor: Actor, kind: str, slice_: Slice, code: str
     asking = person(conn, actor)
     part = _won(slice_, code)
     won = pipeline.totals(conn, actor, part, by=kind) if part else pd.DataFrame(columns=[kind, *pipeline.MEASURES])
-    sums = {row[kind]: (row["won_value"], row["count"]) for _, row in won.iterrows()}
+    sums = {about: (won_value, count) for about, count, _value, won_value in won.itertuples(index=False, name=None)}
     labels = _labels(conn, kind, sums)
     shown = _shown(asking, kind, slice_, labels)
     period = periods.parse(code)
