@@ -228,8 +228,8 @@ def _note(period: Period | None, months: int) -> str:
 def _labels(conn: Connection, kind: str, also: Iterable[str]) -> dict[str, str]:
     """Who can have a target, and who had one or won, by name: the active regions in their order, the people who may own."""
     if kind == "region":
-        known = settings.labels(conn, "region")
-        active = settings.labels(conn, "region", active_only=True)
+        entries = settings.entries(conn, "region")
+        known, active = {e.code: e.label for e in entries}, {e.code: e.label for e in entries if e.active}
         return active | {code: known.get(code, code) for code in sorted(also) if code not in active}
     able = {str(i): name for i, name in users.able_to_own(conn).items()}
     if others := sorted(int(i) for i in also if i not in able):
