@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Float, Select, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import Connection, Float, Select, and_, cast, func, literal, select, union_all
 
 from crm_core import clock, courses, lifecycle, periods, pipeline, tallies
 from crm_core.access import Actor, person
@@ -172,16 +172,20 @@ def _rates(
     """Days in order. What each day knows is what the one before knew, and what came in between."""
     counts = courses.learnt(conn, after, within)
     c, ends = counts.c, [(day - date(1970, 1, 1)).days for day in days]
-    step = case(*((c.known <= end, number) for number, end in enumerate(ends)))
-    keys = (step.label("step"), c.status, c.first, c.band)
-    query = select(*keys, func.sum(c.deals).label("deals"), func.sum(c.won).label("won"))
-    rows = conn.execute(query.where(c.known <= ends[-1]).group_by(*keys).order_by(*keys)).all()
     age_of = {courses.first_day(age): age for age in AGES}
-    came = {step: list(those) for step, those in groupby(rows, key=lambda row: row.step)}
+    keys = (c.status, c.first, c.band)
+    # cell by cell, and day after day by itself, the key of what is kept leads from end to end of each
+    cells = (c.status.in_(lifecycle.PIPELINE), c.first.in_(age_of), c.band.in_(courses.VALUES))
+    query = select(*keys, func.sum(c.deals), func.sum(c.won)).where(*cells).group_by(*keys)
+    spans = enumerate(zip((0, *ends), ends, strict=False))
+    steps = [query.add_columns(literal(n)).where(c.known > before, c.known <= end) for n, (before, end) in spans]
+    came: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for *row, number in conn.execute(union_all(*steps)):
+        came[number].append(tuple(row))
     ended: dict[Cell, tuple[int, int]] = {}
     found = {}
     for number, day in enumerate(days):
-        for _step, status, first, band, more, wins in came.get(number, ()):
+        for status, first, band, more, wins in came[number]:
             cell = (status, age_of[first], band)
             deals, won = ended.get(cell, (0, 0))
             ended[cell] = deals + int(more), won + int(wins)
