@@ -219,7 +219,7 @@ def _weighted(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date
     if not days:
         return []
     known, sums = _rates(conn, days), dict.fromkeys(days, Decimal(0))
-    kept = tallies.aged_on(asking, slice_, days)
+    kept = tallies.aged_on(asking, slice_, tuple(days))
     held = _summed(conn, actor, slice_, days) if kept is None else _kept(conn.execute(kept).all(), days)
     for day, cell, value in held:
         sums[day] += value * known[day][cell].rate
@@ -254,13 +254,10 @@ def _summed(
 
 def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Decimal]]:
     """The same from what months and days changed: of a band of ages is what has its age, but not that of the next."""
-    reached = {at: tuple(day for day in days if tallies.reaches(at, day)) for at in {row[0] for row in changes}}
-    together: dict[tuple[tuple[date, ...], str, str, str], Decimal] = defaultdict(Decimal)
-    for at, status, aged, band, value in changes:
-        together[reached[at], status, aged, band] += value
     sums: dict[tuple[date, str, str, str], Decimal] = defaultdict(Decimal)
-    for (those, status, aged, band), value in together.items():
-        for day in those:
+    spans = tallies.spans(days)
+    for status, aged, band, value, number in changes:
+        for day in spans[number].days:
             sums[day, status, aged, band] += value
     ages = {AGED[age]: (age, AGED.get(after)) for age, after in zip_longest(AGES, AGES[1:])}
     for (day, status, aged, band), value in list(sums.items()):

@@ -192,10 +192,11 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
     `reached`, `moved` or `during` is asked of `series`.
     """
     asking = person(conn, actor)
-    known = tallies.on_days(asking, slice_, days) if days else None
+    known = tallies.on_days(asking, slice_, tuple(days)) if days else None
     if known is not None:
-        changes = conn.execute(known).all()
-        return [_added([tuple(row[1:]) for row in changes if tallies.reaches(row.at, day)]) for day in days]
+        added = {number: (count, value) for number, count, value in conn.execute(known)}
+        spans = tallies.spans(days)
+        return [_added([added[n] for n, span in enumerate(spans) if day in span.days]) for day in days]
     together = stood(conn, asking, slice_, days)
     if together is None:
         return [(r.count, r.value) for r in series(conn, actor, [slice_.but(asof=str(day)) for day in days])]
