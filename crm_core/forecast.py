@@ -6,18 +6,20 @@ day's forecast is what it would have been. `docs/forecast.md` tells the method.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Float, Select, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import Connection, Float, Select, and_, cast, func, literal, select, union_all
 
 from crm_core import clock, courses, lifecycle, periods, pipeline, tallies
 from crm_core.access import Actor, person
@@ -50,7 +52,7 @@ class Rate:
     parent: Fraction
     source: str
 
-    @property
+    @functools.cached_property
     def rate(self) -> Decimal:
         """The rate, to four places: what is counted, and the level above with the weight of WEIGHT deals."""
         exact = (self.won + WEIGHT * self.parent) / (self.deals + WEIGHT)
@@ -166,30 +168,39 @@ def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int
 
 def _rates(
     conn: Connection, days: Sequence[date], after: int = 0, within: int | None = None
-) -> dict[date, dict[Cell, Rate]]:
+) -> dict[date, Mapping[Cell, Rate]]:
     """Days in order. What each day knows is what the one before knew, and what came in between."""
     counts = courses.learnt(conn, after, within)
     c, ends = counts.c, [(day - date(1970, 1, 1)).days for day in days]
-    step = case(*((c.known <= end, number) for number, end in enumerate(ends)))
-    keys = (step.label("step"), c.status, c.first, c.band)
-    query = select(*keys, func.sum(c.deals).label("deals"), func.sum(c.won).label("won"))
-    rows = conn.execute(query.where(c.known <= ends[-1]).group_by(*keys)).all()
     age_of = {courses.first_day(age): age for age in AGES}
-    deals: Counter[Cell] = Counter()
-    won: Counter[Cell] = Counter()
+    keys = (c.status, c.first, c.band)
+    # cell by cell, and day after day by itself, the key of what is kept leads from end to end of each
+    cells = (c.status.in_(lifecycle.PIPELINE), c.first.in_(age_of), c.band.in_(courses.VALUES))
+    query = select(*keys, func.sum(c.deals), func.sum(c.won)).where(*cells).group_by(*keys)
+    spans = enumerate(zip((0, *ends), ends, strict=False))
+    steps = [query.add_columns(literal(n)).where(c.known > before, c.known <= end) for n, (before, end) in spans]
+    came: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for *row, number in conn.execute(union_all(*steps)):
+        came[number].append(tuple(row))
+    ended: dict[Cell, tuple[int, int]] = {}
     found = {}
     for number, day in enumerate(days):
-        for row in rows:
-            if row.step == number:
-                cell = (row.status, age_of[row.first], row.band)
-                for level in range(len(LEVELS)):
-                    deals[cell[:level]] += int(row.deals)
-                    won[cell[:level]] += int(row.won)
-        found[day] = _learn(deals, won)
+        for status, first, band, more, wins in came[number]:
+            cell = (status, age_of[first], band)
+            deals, won = ended.get(cell, (0, 0))
+            ended[cell] = deals + int(more), won + int(wins)
+        found[day] = _learn(tuple(ended.items()))
     return found
 
 
-def _learn(deals: Counter[Cell], won: Counter[Cell]) -> dict[Cell, Rate]:
+@functools.lru_cache(maxsize=64)  # what a past day knew stays
+def _learn(ended: tuple[tuple[Cell, tuple[int, int]], ...]) -> Mapping[Cell, Rate]:
+    deals: Counter[Cell] = Counter()
+    won: Counter[Cell] = Counter()
+    for cell, (counted, wins) in ended:
+        for level in range(len(LEVELS)):
+            deals[cell[:level]] += counted
+            won[cell[:level]] += wins
     exact: dict[Cell, Fraction] = {(): Fraction(1 + won[()], 2 + deals[()])}
     made: dict[Cell, Rate] = {}
     for cell in ((s, a, b) for s in lifecycle.PIPELINE for a in AGES for b in courses.VALUES):
@@ -199,7 +210,7 @@ def _learn(deals: Counter[Cell], won: Counter[Cell]) -> dict[Cell, Rate]:
                 exact[key] = (won[key] + WEIGHT * exact[key[:-1]]) / (deals[key] + WEIGHT)
         enough = [LEVELS[level] for level in range(len(LEVELS)) if deals[cell[:level]] >= WEIGHT]
         made[cell] = Rate(deals[cell], won[cell], exact[cell[:-1]], enough[-1] if enough else "prior")
-    return made
+    return MappingProxyType(made)
 
 
 def _weighted(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[Decimal]:
@@ -208,7 +219,7 @@ def _weighted(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date
     if not days:
         return []
     known, sums = _rates(conn, days), dict.fromkeys(days, Decimal(0))
-    kept = tallies.aged_on(asking, slice_, days)
+    kept = tallies.aged_on(asking, slice_, tuple(days))
     held = _summed(conn, actor, slice_, days) if kept is None else _kept(conn.execute(kept).all(), days)
     for day, cell, value in held:
         sums[day] += value * known[day][cell].rate
@@ -244,9 +255,9 @@ def _summed(
 def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Decimal]]:
     """The same from what months and days changed: of a band of ages is what has its age, but not that of the next."""
     sums: dict[tuple[date, str, str, str], Decimal] = defaultdict(Decimal)
-    reached = {at: [day for day in days if tallies.reaches(at, day)] for at in {row[0] for row in changes}}
-    for at, status, aged, band, value in changes:
-        for day in reached[at]:
+    spans = tallies.spans(days)
+    for status, aged, band, value, number in changes:
+        for day in spans[number].days:
             sums[day, status, aged, band] += value
     ages = {AGED[age]: (age, AGED.get(after)) for age, after in zip_longest(AGES, AGES[1:])}
     for (day, status, aged, band), value in list(sums.items()):
@@ -315,7 +326,7 @@ def _cell(held: Slice, day: Any = None) -> tuple[Any, ...]:
 
 
 def _range(
-    held: dict[Cell, Held], largest: list[tuple[Decimal, Cell]], known: dict[Cell, Rate], spans: list[Decimal]
+    held: dict[Cell, Held], largest: list[tuple[Decimal, Cell]], known: Mapping[Cell, Rate], spans: list[Decimal]
 ) -> list[Decimal]:
     """Draw the rate of each cell from what is known of it, then each deal by its rate, then a span, many times over.
 

@@ -77,6 +77,7 @@ def exact(amount: Decimal | int, currency: str = "INR") -> str:
     return CURRENCIES[currency] + format_decimal(amount, format=places, locale="en_IN")
 
 
+@lru_cache(4096)
 def compact(amount: Decimal | int, currency: str = "INR") -> str:
     """This function will write an amount for tiles and axes: ₹1.23 Cr, ₹12.5 L, ₹84,200."""
     if amount < 0:

@@ -33,8 +33,8 @@ class Period:
 
     def overlap(self, other: Period) -> Period | None:
         """This function will give the days in both periods, or None where they share none."""
-        first = max((d for d in (self.first, other.first) if d), default=None)
-        after = min((d for d in (self.after, other.after) if d), default=None)
+        first = max(self.first, other.first) if self.first and other.first else self.first or other.first
+        after = min(self.after, other.after) if self.after and other.after else self.after or other.after
         return None if first and after and first >= after else Period(first, after)
 
     @property

@@ -7,7 +7,7 @@ and its list cannot disagree because they are the same rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -83,8 +83,8 @@ class Sums:
     days: int
 
     def __add__(self, other: Sums) -> Sums:
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return Sums(*(one + more for one, more in pairs))
+        value, won_value = self.value + other.value, self.won_value + other.won_value
+        return Sums(self.count + other.count, value, won_value, self.days + other.days)
 
 
 NOTHING = Sums(0, Decimal(0), Decimal(0), 0)
@@ -148,11 +148,12 @@ def flows(
     if (known := tallies.query(asking, part, ("closed", "status"))) is not None:
         halves = [(number, *periods.in_months(span)) for number, span in left]
         left = [(number, span) for number, _whole, rest in halves for span in rest]
-        for code, status, *sums in conn.execute(known):
-            month = periods.parse(code)
-            for number, whole, _rest in halves:
-                if month and whole and whole.overlap(month):
-                    found[number][status] += Sums(*sums)
+        rows = conn.execute(known).all()
+        months = {code: month for code in {row.closed for row in rows} if (month := periods.parse(code))}
+        of = {code: [n for n, whole, _ in halves if whole and whole.overlap(month)] for code, month in months.items()}
+        for code, status, *sums in rows:
+            for number in of.get(code, ()):
+                found[number][status] += Sums(*sums)
     if left:
         for number, status, *sums in conn.execute(_closed_in(asking, part, left)):
             found[number][status] += Sums(*sums)
@@ -187,10 +188,11 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
     `reached`, `moved` or `during` is asked of `series`.
     """
     asking = person(conn, actor)
-    known = tallies.on_days(asking, slice_, days) if days else None
+    known = tallies.on_days(asking, slice_, tuple(days)) if days else None
     if known is not None:
-        changes = conn.execute(known).all()
-        return [_added([tuple(row[1:]) for row in changes if tallies.reaches(row.at, day)]) for day in days]
+        added = {number: (count, value) for number, count, value in conn.execute(known)}
+        spans = tallies.spans(days)
+        return [_added([added[n] for n, span in enumerate(spans) if day in span.days]) for day in days]
     together = stood(conn, asking, slice_, days)
     if together is None:
         return [(r.count, r.value) for r in series(conn, actor, [slice_.but(asof=str(day)) for day in days])]

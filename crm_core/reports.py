@@ -28,7 +28,7 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
     whole = pipeline.series(conn, actor, [slice_])[0]
     span = headline.span(slice_, code)
     moved = pipeline.movement(conn, actor, slice_, span)
-    steps: list[tuple[Any, ...]] = [
+    told: list[tuple[Any, ...]] = [
         (steps.STEPS[s], count, change) for s, count, change in moved.steps.itertuples(index=False)
     ]
     figures = [_figure(f) for f in headline.figures(conn, actor, slice_, code)]
@@ -36,7 +36,7 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
         "Headline": (_HEADLINE, figures),
         "What moved": (
             _MOVED,
-            [("Opening", None, moved.opening_value), *steps, ("Closing", None, moved.closing_value)],
+            [("Opening", None, moved.opening_value), *told, ("Closing", None, moved.closing_value)],
         ),
     }
     for by in pipeline.BREAKDOWNS:

@@ -13,6 +13,7 @@ from crm_core.errors import Invalid, Problems
 from crm_core.records import Once
 from crm_core.schema import LISTS, Record
 
+_ENTRIES = {name: select(table).order_by(table.c.position, table.c.code) for name, (table, _heading) in LISTS.items()}
 _ACTIVE = {
     name: select(table.c.code).where(table.c.code == bindparam("wanted"), table.c.active)
     for name, (table, _heading) in LISTS.items()
@@ -22,8 +23,7 @@ _LABEL = {"label": fields.Field("Name", fields.text(60), required=True)}
 
 def entries(conn: Connection, list_name: str) -> list[Record]:
     """This function will read one configured list: code, label, position, active, version; in order."""
-    table = LISTS[list_name][0]
-    return list(conn.execute(select(table).order_by(table.c.position, table.c.code)))
+    return list(conn.execute(_ENTRIES[list_name]))
 
 
 def labels(conn: Connection, list_name: str, active_only: bool = False) -> dict[str, str]:

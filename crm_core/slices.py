@@ -7,6 +7,7 @@ is kept and matches nothing, so that a stale link never shows more than it names
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -88,6 +89,7 @@ class Filter:
     scanned: bool | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     @classmethod
+    @functools.cache
     def dimensions(cls) -> dict[str, Dimension]:
         """This function will give the dimensions by name, in the order in which a URL has them."""
         return {f.name: f.metadata["dimension"] for f in fields(cls) if f.metadata}
@@ -320,7 +322,7 @@ def group(name: str, slice_: Slice, day: Any = None) -> ColumnElement[Any]:
 
 
 def _tidy(given: Any, kind: str) -> Values:
-    if given is None:
+    if given is None or given == ():
         return ()
     many = [given] if isinstance(given, str | int) else list(given)
     texts = [str(v)[: LONGEST_TEXT + 1] for v in many]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    CompoundSelect,
     Connection,
     FromClause,
     MetaData,
@@ -65,6 +67,14 @@ _KEPT = {kind[:3] for kind in KEPT}
 #: The number of every day is larger, that of every month smaller.
 _BETWEEN = 10**7
 _OF_NOW = tally.c.at == 0
+
+
+class Span(NamedTuple):
+    """Months (202611) or days (20261124) from `first` to `last`, which add to what stood at the end of `days`."""
+
+    first: int
+    last: int
+    days: list[date]
 
 
 def rebuild(conn: Connection) -> int:
@@ -141,8 +151,8 @@ def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any
     known, day = _known(asking, slice_, by), slice_.day()
     if known is None:
         return None
-    kept = _kept(*known).where(_OF_NOW if day is None else _until([day]))
-    parts = [kept] + ([] if asking.may("opportunity.see_all") else [_others(asking, known[1])])
+    parts = [_kept(*known).where(at) for at in ([_OF_NOW] if day is None else map(_inside, spans([day])))]
+    parts += [] if asking.may("opportunity.see_all") else [_others(asking, known[1])]
     facts = union_all(*parts).subquery("facts")
     where = _chosen(facts, slice_)
     sums: dict[str, ColumnElement[Any]] = {}
@@ -155,30 +165,37 @@ def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any
     return totals.group_by(*keys).having(sums["count"] > 0) if keys else totals
 
 
-def on_days(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] | None:
-    """This function will select by how much the months and days that `reaches` asks for changed a slice.
+@functools.lru_cache(maxsize=256)  # as above
+def on_days(asking: Person, slice_: Slice, days: tuple[date, ...]) -> CompoundSelect[Any] | None:
+    """This function will select by how much each of the `spans` of days changed a slice.
 
-    at (202611: the month; 20261124: the day), count, value. None where the tallies cannot tell (`query`).
+    Number of the span, count, value. None where the tallies cannot tell (`query`).
     """
     known = _known(asking, slice_.but(asof=str(max(days))))
     if known is None:
         return None
-    facts = _kept(*known).add_columns(tally.c.at).where(_until(days)).subquery("facts")
-    return select(facts.c.at, *cells.summed(facts)[:2]).where(*_chosen(facts, slice_)).group_by(facts.c.at)
+    parts = []
+    for number, span in enumerate(spans(days)):
+        facts = _kept(*known).where(_inside(span)).subquery("facts")
+        sums = (func.coalesce(total, 0, type_=total.type) for total in cells.summed(facts)[:2])
+        parts.append(select(literal(number), *sums).where(*_chosen(facts, slice_)))
+    return union_all(*parts)
 
 
-def aged_on(asking: Person, slice_: Slice, days: Sequence[date]) -> Select[Any] | None:
-    """This function will select by how much each month and day (`reaches`) changed the aged pipeline of a slice.
+@functools.lru_cache(maxsize=256)  # as above
+def aged_on(asking: Person, slice_: Slice, days: tuple[date, ...]) -> CompoundSelect[Any] | None:
+    """This function will select by how much each of the `spans` of days changed the aged pipeline of a slice.
 
-    at, status, lead (those of a band of ages or of a later one: `AGED`), band (of values), value. None where
-    the tallies cannot tell: they know status, business unit and product, of the company's past days.
+    status, lead (those of a band of ages or of a later one: `AGED`), band (of values), value, number of the span.
+    None where the tallies cannot tell: they know status, business unit and product, of the company's past days.
     """
     asked = slice_.but(asof=None).to_params().keys()
     if asked - set(BESIDE) or not slice_.day() or not asking.may("opportunity.see_all"):
         return None
-    keys = (tally.c.at, tally.c.status, tally.c.lead, tally.c.key.label("band"))
-    where = (tally.c.lead.in_(AGED.values()), _COMPANY, _until(days), *_chosen(tally, slice_))
-    return select(*keys, cells.summed(tally)[1]).where(*where).group_by(*keys)
+    keys = (tally.c.status, tally.c.lead, tally.c.key)
+    where = (tally.c.lead.in_(AGED.values()), _COMPANY, *_chosen(tally, slice_))
+    changed = select(*keys, cells.summed(tally)[1]).where(*where).group_by(*keys)
+    return union_all(*(changed.where(_inside(s)).add_columns(literal(n)) for n, s in enumerate(spans(days))))
 
 
 def moved(asking: Person, slice_: Slice, span: Period) -> Select[Any] | None:
@@ -205,20 +222,30 @@ def _during(span: Period) -> ColumnElement[bool]:
     return or_(false(), *(and_(tally.c.at >= first, tally.c.at < after) for first, after in ends))
 
 
-def reaches(at: int, day: date) -> bool:
-    """This function will tell whether a month or a day is one of those that add up to what stood at the end of a day.
+def spans(days: Sequence[date]) -> list[Span]:
+    """This function will give the months and days that add up to what stood at the end of each of these days.
 
-    These are the months that have ended by then, and the days of the month that has not.
+    These are the months that have ended by then, and the days of the month that has not. SQLite reads a span
+    from end to end by its key, but goes through all that is kept for several joined in one clause.
     """
-    whole, month = _whole(day), _month(day)
-    return at <= whole or (whole < month and month * 100 < at <= month * 100 + day.day)
+    known = sorted(set(days))
+    ends = sorted({_whole(day) for day in known})
+    found = [
+        Span(before + 1, whole, [day for day in known if whole <= _whole(day)])
+        for before, whole in zip((0, *ends), ends, strict=False)
+    ]
+    for month, group in groupby((day for day in known if _whole(day) < _month(day)), key=_month):
+        running = list(group)
+        begins = (month * 100, *map(_day, running))
+        found += [
+            Span(before + 1, _day(last), running[place:])
+            for place, (before, last) in enumerate(zip(begins, running, strict=False))
+        ]
+    return found
 
 
-def _until(days: Sequence[date]) -> ColumnElement[bool]:
-    """The months and days that `reaches` asks for, of any of these days."""
-    whole = tally.c.at.between(1, max(map(_whole, days)))
-    running = [_day(day) for day in days if _whole(day) < _month(day)]
-    return or_(whole, *(tally.c.at.between(day // 100 * 100, day) for day in running))
+def _inside(span: Span) -> ColumnElement[bool]:
+    return tally.c.at.between(span.first, span.last)
 
 
 def _month(day: date) -> int:

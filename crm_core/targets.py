@@ -97,7 +97,7 @@ def achieved(conn: Connection, actor: Actor, kind: str, slice_: Slice, code: str
     asking = person(conn, actor)
     part = _won(slice_, code)
     won = pipeline.totals(conn, actor, part, by=kind) if part else pd.DataFrame(columns=[kind, *pipeline.MEASURES])
-    sums = {row[kind]: (row["won_value"], row["count"]) for _, row in won.iterrows()}
+    sums = {about: (won_value, count) for about, count, _value, won_value in won.itertuples(index=False, name=None)}
     labels = _labels(conn, kind, sums)
     shown = _shown(asking, kind, slice_, labels)
     period = periods.parse(code)
@@ -130,10 +130,10 @@ def headline(conn: Connection, actor: Actor, slice_: Slice, codes: Sequence[str]
     known = {code: period for code in codes if (period := periods.parse(code)) and periods.parts(period) is not None}
     kept = _kept(conn, asking, kind, *known.values()) if known else {}
     labels = _labels(conn, kind, {about for about, *_ in kept})
-    shown = _shown(asking, kind, slice_, labels)
+    shown, able = _shown(asking, kind, slice_, labels), {about for about, *_ in kept}
     found = []
     for code in codes:
-        given = {about: _amount(kept, about, known[code]) for about in shown} if code in known else {}
+        given = {a: _amount(kept, a, known[code]) for a in shown if a in able} if code in known else {}
         amounts = [amount for amount, _months in given.values() if amount is not None]
         if not code:
             why = "There is no target for all time; choose a month, a quarter or a financial year."
@@ -228,8 +228,8 @@ def _note(period: Period | None, months: int) -> str:
 def _labels(conn: Connection, kind: str, also: Iterable[str]) -> dict[str, str]:
     """Who can have a target, and who had one or won, by name: the active regions in their order, the people who may own."""
     if kind == "region":
-        known = settings.labels(conn, "region")
-        active = settings.labels(conn, "region", active_only=True)
+        entries = settings.entries(conn, "region")
+        known, active = {e.code: e.label for e in entries}, {e.code: e.label for e in entries if e.active}
         return active | {code: known.get(code, code) for code in sorted(also) if code not in active}
     able = {str(i): name for i, name in users.able_to_own(conn).items()}
     if others := sorted(int(i) for i in also if i not in able):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -37,29 +38,30 @@ def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
     if found.empty:
         st.info(NOTHING)
         return
-    rows, marks = [], []
-    for row in found.to_dict("records"):
-        part = headline.closed(slice_, code or None, lifecycle.WON)
-        to = part.narrowed(**{kind: row["about"]}) if part else None
-        share = "no target set" if row["share"] is None else f"{row['share']:.0f} %"
-        aim = "–" if row["target"] is None else visitor.exact(row["target"])
-        opens = query(to, "won_value") if to else None
-        cells = [(row["label"], opens), (aim, None), (visitor.exact(row["achieved"]), opens)]
-        rows.append([*cells, (share + (f" ({row['note']})" if row["note"] else ""), None)])
-        goal = None if row["target"] is None else float(row["target"])
-        said = f"{share}, {counted(row['count'])}"
-        marks.append((row["about"], row["label"], float(row["achieved"]), goal, visitor.compact(row["achieved"]), said))
-    frame = pd.DataFrame(marks, columns=["key", "label", "amount", "target", "shown", "said"])
-    frame["top"] = frame[["amount", "target"]].max(axis=1)
-    frame["words"] = [
-        f"{shown} · {said.partition(',')[0]}" for shown, said in zip(frame["shown"], frame["said"], strict=True)
-    ]
+    part = headline.closed(slice_, code or None, lifecycle.WON)
+    marks = []
+    for about, label, target, achieved, count, percent, _note in found.itertuples(index=False, name=None):
+        amount, goal = float(achieved), None if target is None else float(target)
+        shown, share = visitor.compact(achieved), _share(percent)
+        said = (shown, f"{share}, {counted(count)}", max(amount, goal or 0), f"{shown} · {share}")
+        marks.append((about, label, amount, goal, *said))
+    frame = pd.DataFrame(marks, columns=["key", "label", "amount", "target", "shown", "said", "top", "words"])
     key = f"against-{kind}-{hash((slice_, code))}"
     picked = _charts.draw(_charts.against, frame, key, 50 + 24 * len(frame), visitor.currency)
-    if picked and (part := headline.closed(slice_, code or None, lifecycle.WON)):
+    if picked and part:
         st.switch_page("opportunities.py", query_params=query(part.narrowed(**{kind: picked["key"]}), "won_value"))
-    headings = (targets.KINDS[kind], "Target", "Achieved", "Achieved %")
-    beside("Target against achieved: the numbers as links", "against", lambda: table("against", headings, rows))
+
+    def numbers() -> None:
+        rows = []
+        for about, label, target, achieved, _count, percent, note in found.itertuples(index=False, name=None):
+            to = part.narrowed(**{kind: about}) if part else None
+            opens = query(to, "won_value") if to else None
+            share = _share(percent) + (f" ({note})" if note else "")
+            cells = [(label, opens), (visitor.exact(target), None), (visitor.exact(achieved), opens)]
+            rows.append([*cells, (share, None)])
+        table("against", (targets.KINDS[kind], "Target", "Achieved", "Achieved %"), rows)
+
+    beside("Target against achieved: the numbers as links", "against", numbers)
 
 
 def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
@@ -70,7 +72,7 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     level = found.opening_value
     bars = [("opening", "Opening", Decimal(0), level, level, "blue", 0)] if found.opening else []
     tones = {"new": "violet", "won": "green", "rejected": "gray", "lost": "red"}
-    for step, count, change in found.steps.itertuples(index=False):
+    for step, count, change in found.steps.itertuples(index=False, name=None):
         tone = tones.get(step, "violet" if change > 0 else "red")
         bars.append((step, steps.STEPS[step], level, level + change, change, tone, count))
         level += change
@@ -107,18 +109,20 @@ def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
     if split.empty:
         st.info(NOTHING)
         return
-    whole = split.groupby(name)["value"].agg(lambda values: sum(values, Decimal(0))).sort_values(ascending=False)
-    order = {key: position for position, key in enumerate(whole.index)}
+    whole: dict[str, Decimal] = defaultdict(Decimal)
+    for key, value in zip(split[name], split["value"], strict=True):
+        whole[key] += value
+    ranked = sorted(split.itertuples(index=False, name=None), key=lambda row: -whole[row[0]])
     rank = {s.code: position for position, s in enumerate(lifecycle.STAGES)}
     frame = pd.DataFrame(
         [
             (key, labels.get(key, key), code, lifecycle.STAGE[code].label, rank[code], float(value),
              visitor.exact(value), counted(count))
-            for key, code, count, value, _won in split.itertuples(index=False)
+            for key, code, count, value, _won in ranked
         ],
         columns=["key", "label", "status", "stage", "rank", "amount", "shown", "said"],
-    ).sort_values("key", key=lambda k: k.map(order), kind="stable")  # fmt: skip
-    height = 60 + 24 * len(order)
+    )  # fmt: skip
+    height = 60 + 24 * len(whole)
     picked = _charts.draw(_charts.stacked, frame, f"open-{name}-{hash(slice_)}", height, visitor.currency)
     if picked and (clicked := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
         st.switch_page("opportunities.py", query_params=query(clicked))
@@ -129,6 +133,10 @@ def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
             link(f"{row.label}, {row.stage}: {row.said} · {row.shown}", "opportunities", query(clicked))
 
     beside("Open pipeline: the numbers as links", f"open-{name}", numbers)
+
+
+def _share(percent: Decimal | None) -> str:
+    return "no target set" if percent is None else f"{percent:.0f} %"
 
 
 def _signed(visitor: Visitor, key: str, amount: Decimal) -> str:

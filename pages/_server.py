@@ -196,6 +196,8 @@ def on_script_error(error: Exception) -> bool:
     return True
 
 
+#: what means something to Markdown, and two spaces before the end of a line, which else is none
+_ESCAPED = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+-.!|<>~$:&@"} | {"\n": "  \n"})
 #: what Markdown would take for a link by itself
 _ADDRESS = re.compile(r"h(?=ttps?\\:)|w(?=ww\\\.)|(?<=[\w.+-])(?=\\@)", re.IGNORECASE)
 
@@ -205,5 +207,4 @@ def plain(text: str) -> str:
 
     Addresses are broken by an empty span, which shows and copies as nothing.
     """
-    escaped = "".join("\\" + c if c in "\\`*_{}[]()#+-.!|<>~$:&@" else c for c in text).replace("\n", "  \n")
-    return _ADDRESS.sub(r"\g<0>:gray[]", escaped)
+    return _ADDRESS.sub(r"\g<0>:gray[]", text.translate(_ESCAPED))

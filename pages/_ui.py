@@ -249,7 +249,7 @@ def live(visitor: Visitor) -> None:
             st.session_state["latest"] = latest
             st.rerun()
 
-    st.session_state["latest"] = visitor.ask(audit.latest)
+    st.session_state.pop("latest", None)
     watch()
 
 

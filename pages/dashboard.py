@@ -63,8 +63,7 @@ def figure_tile(figure: headline.Figure, words: str) -> None:
 
 def figures(code: str) -> None:
     """This function will show the headline."""
-    known = visitor.ask(pipeline.names, slice_)
-    words = f"Of: {slice_.sentence(known)}, in your scope: {exports.scope(visitor.person)}. "
+    words = f"Of: {said}, in your scope: {exports.scope(visitor.person)}. "
     words += f"Period: {periods.label(code) if code else 'all time'}. "
     words += f"As of {periods.day(slice_.day()) or 'now'}; days are days in India (IST)."
     shown = visitor.ask(headline.figures, slice_, code)
@@ -115,8 +114,8 @@ with choosing:
     period_input(code, lambda found: go(slice_.to_params() | kept | {"period": found}))
 with filtering:
     filter_bar(visitor, slice_, pipeline.choices, FILTERS, kept, without=("moved", "during", "reached", "age"))
-known = notices(visitor, slice_, pipeline.names, KEPT)
-st.caption(plain(slice_.sentence(known) + (f"; period: {periods.label(code)}" if code else "; all time")))
+said = slice_.sentence(notices(visitor, slice_, pipeline.names, KEPT))
+st.caption(plain(said + (f"; period: {periods.label(code)}" if code else "; all time")))
 figures(code)
 stages(code)
 picked = st.segmented_control(
