@@ -1,12 +1,14 @@
-"""What the views of the dashboard share: tables of links, choices in the URL, the parameters of a list."""
+"""What lists and the views of the dashboard share: rows of text and links, choices in the URL, a list's parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import html
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
 
+from crm_core.lifecycle import Stage
 from crm_core.slices import Slice
 from pages._ui import go, link
 
@@ -19,26 +21,61 @@ def query(part: Slice | None, measure: str = "value") -> dict[str, Any]:
     return (part.to_params() if part else {}) | ({"sum": "won"} if measure == "won_value" else {})
 
 
+def lines(*texts: str | None) -> str:
+    """This function will make a cell of plain text for `grid`: a line of each text that there is."""
+    return "<br>".join(html.escape(text) for text in texts if text)
+
+
+def badge(stage: Stage) -> str:
+    """This function will make the mark of a status for a cell: recognisable with and without colour."""
+    return f'<span class="badge {stage.tone}">{stage.mark} {stage.label}</span>'
+
+
+def grid(
+    name: str,
+    headings: Iterable[str],
+    widths: Iterable[float],
+    rows: Iterable[Iterable[str | tuple[Any, ...]]],
+    figures: Collection[int] = (),
+) -> None:
+    """This function will show rows of cells: what `lines` made, or what `link` is given; `figures` stand on the right.
+
+    A list costs what its elements do, so neighbouring cells of text are one element.
+    """
+    columns = " ".join(f"minmax(0, {width}fr)" for width in widths)
+    with st.container(key=f"rows-{name}", gap=None):
+        style = f"<style>.st-key-rows-{name} {{--columns: {columns}}}</style>"
+        st.html("".join(_text("heading", lines(heading), n in figures) for n, heading in enumerate(headings)) + style)
+        for row in rows:
+            said = ""
+            for number, cell in enumerate(row):
+                if isinstance(cell, str):
+                    said += _text("cell", cell, number in figures)
+                    continue
+                if said:
+                    st.html(said)
+                link(*cell)
+                said = ""
+            st.html(said + '<div class="line"></div>')
+
+
+def _text(kind: str, said: str, figure: bool) -> str:
+    return f'<div class="{kind} figure">{said}</div>' if figure else f'<div class="{kind}">{said}</div>'
+
+
 def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:
     """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,)."""
     headings = list(headings)
-    widths = [2.0] + [1.4] * (len(headings) - 1)
     shown = rows if st.session_state.get(f"all-{name}") else rows[:MOST]
-    with st.container(key=f"head-{name}"):
-        for cell, heading in zip(st.columns(widths, gap="small"), headings, strict=True):
-            cell.caption(heading)
-    for number, row in enumerate(shown):
-        with st.container(key=f"row-{name}-{number}"):
-            for position, (cell, (text, to)) in enumerate(zip(st.columns(widths, gap="small"), row, strict=True)):
-                with cell.container(key=f"num-{name}-{number}-{position}") if position else cell:
-                    if to is None:
-                        st.text(text)
-                    elif isinstance(to, tuple):
-                        link(text, "opportunity", {"id": str(to[0])})
-                    else:
-                        link(text, "opportunities", to)
+    grid(name, headings, [2.0] + [1.4] * (len(headings) - 1), [[_cell(*cell) for cell in row] for row in shown])
     if len(rows) > MOST:
         st.toggle(f"All {len(rows):,} rows", key=f"all-{name}")
+
+
+def _cell(text: str, to: Any) -> str | tuple[Any, ...]:
+    if to is None:
+        return lines(text)
+    return (text, "opportunity", {"id": str(to[0])}) if isinstance(to, tuple) else (text, "opportunities", to)
 
 
 def beside(title: str, name: str, draw: Callable[[], None]) -> None:

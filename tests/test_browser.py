@@ -61,7 +61,7 @@ def test_reload_back_and_forward_show_the_slice_of_the_url(company, page):
     page.reload()
     idle(page)
     assert counted(page) == won
-    page.locator('[class*="st-key-row-"] a').first.click()
+    page.locator(".st-key-rows-list a").first.click()
     expect(page.get_by_text("Back to the list")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Opportunities")).to_be_visible()
@@ -96,7 +96,7 @@ def test_a_manager_downloads_the_list_as_both_kinds_of_file(company, page, tmp_p
 def test_the_record_leads_back_to_the_same_slice(company, page):
     address, database = company
     visit(page, address, "/opportunities?status=won", person(database, "manager"))
-    page.locator('[class*="st-key-row-"] a').first.click()
+    page.locator(".st-key-rows-list a").first.click()
     page.get_by_role("link", name="Back to the list").click()
     expect(page.get_by_text("Status: Won")).to_be_visible()
     assert page.evaluate("location.search") == "?status=won"
