@@ -54,7 +54,10 @@ def row(item) -> list:
 def reassign_form() -> None:
     """This function will give some of this page, or all of the slice, to another owner."""
     form = "reassign-many"
-    with st.popover("Reassign", icon=":material/person_add:"):
+    bar = st.popover("Reassign", icon=":material/person_add:", key=form, on_change="rerun")
+    if not bar.open:
+        return
+    with bar:
         beside = problems(form, ["owner_id"])
         everything = st.checkbox(f"All {listing.count:,} of this selection", key=f"{form}-all")
         names = {item.id: f"{item.number} · {item.customer}" for item in items}
