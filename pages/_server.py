@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import html
+import itertools
 import logging
 import os
 import re
@@ -29,6 +30,9 @@ COOKIE = "crm_trial_person"
 _signer = URLSafeSerializer(secrets.token_hex(32), salt="trial sign-in")
 _opening = threading.Lock()
 _open: dict[str, Database] = {}
+_runs = itertools.count(1)
+#: after how many runs of a page what they built for good is set aside
+SETTLED = (20, 200, 2000)
 log = logs.named("crm")
 PEOPLE_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
@@ -182,6 +186,16 @@ async def lifespan(_app: object):
     gc.collect()
     gc.freeze()
     yield {}
+
+
+def settle() -> None:
+    """This function will take what pages built for good (statements, locales) out of what is looked through for garbage.
+
+    Streamlit looks after each run of a page: the less there is, the sooner it is done.
+    """
+    if next(_runs) in SETTLED:
+        gc.collect()
+        gc.freeze()
 
 
 def on_script_error(error: Exception) -> bool:

@@ -10,7 +10,7 @@ if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
 from crm_core.errors import Refusal  # noqa: E402
-from pages import _forms, _ui, _views  # noqa: E402
+from pages import _forms, _server, _ui, _views  # noqa: E402
 
 #: page, title, icon, and the permissions of which one puts it into a person's menu
 LISTED = (
@@ -115,6 +115,7 @@ STYLE = """<style>
 
 
 def main() -> None:
+    _server.settle()
     st.set_page_config(page_title="Pipeline", page_icon="📈", layout="wide")
     st.html(STYLE)
     visitor = _visitor()
@@ -132,6 +133,7 @@ def main() -> None:
     ]
     hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
     _ui.met.set(visitor)
+    _ui.pages.set({page.url_path or "dashboard": page for page in (*shown, *hidden)})
     page = st.navigation([*shown, *hidden])
     if visitor:
         offered = {page.url_path or "dashboard" for page in shown if page.visibility == "visible"}
