@@ -56,17 +56,18 @@ STYLE = """<style>
 [class*="st-key-log-"] [data-testid="stVerticalBlock"] {gap: .15rem}
 [class*="st-key-log-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
 [class*="st-key-rows-"] {display: grid; grid-template-columns: var(--columns); align-items: first baseline; font-variant-numeric: tabular-nums}
-[class*="st-key-rows-"] > *, [class*="st-key-rows-"] [data-testid="stHtml"] {display: contents}
-[class*="st-key-rows-"] .cell, [class*="st-key-rows-"] .heading, [class*="st-key-rows-"] p {font-size: .875rem; line-height: 1.4}
-[class*="st-key-rows-"] .cell {padding: .3rem 1rem .3rem 0; overflow-wrap: anywhere}
-[class*="st-key-rows-"] .heading {padding: 0 1rem .3rem 0; color: color-mix(in srgb, currentColor 60%, transparent)}
-[class*="st-key-rows-"] .figure {text-align: right}
-[class*="st-key-rows-"] .line {grid-column: 1 / -1; border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); margin: .15rem 0}
-[class*="st-key-rows-"] [data-testid="stPageLink"] {padding: .15rem .75rem .15rem 0}
+.st-key-rows-list {--columns: 1.6fr 2.4fr 1.5fr 1.6fr 1.2fr 1.4fr 1.4fr} .st-key-rows-leads {--columns: 2.6fr 1.2fr 1.4fr 1.5fr 1.4fr}
+.st-key-rows-customers {--columns: 2.5fr 1.5fr 2fr} [class*="-of-3"] {--columns: 2fr repeat(2, 1.4fr)}
+[class*="-of-4"] {--columns: 2fr repeat(3, 1.4fr)} [class*="-of-5"] {--columns: 2fr repeat(4, 1.4fr)} [class*="-of-6"] {--columns: 2fr repeat(5, 1.4fr)}
+[class*="st-key-rows-"] > *, [class*="st-key-rows-"] [data-testid="stMarkdown"], [class*="st-key-rows-"] [data-testid="stMarkdown"] div {display: contents}
+[class*="st-key-rows-"] p {font-size: .875rem; line-height: 1.4; margin: 0}
+[class*="st-key-rows-"] [data-testid="stMarkdown"] p {padding: .3rem 1rem .3rem 0; overflow-wrap: anywhere; min-width: 0}
+[class*="st-key-rows-"] > :first-child p {color: color-mix(in srgb, currentColor 60%, transparent); padding-top: 0}
+.st-key-rows-list [data-testid="stMarkdown"] p:nth-of-type(5), .st-key-rows-list > :first-child p:nth-of-type(6) {text-align: right}
+.st-key-rows-list > :first-child p:nth-of-type(5) {text-align: left}
+[class*="st-key-rows-"] hr {grid-column: 1 / -1; margin: .15rem 0}
+[class*="st-key-rows-"] [data-testid="stPageLink"] {padding: .15rem .75rem .15rem 0; min-width: 0}
 [class*="st-key-rows-"] [data-testid="stPageLink-NavLink"] {margin-left: -.25rem}
-.badge {border-radius: .25rem; padding: 0 .25rem; white-space: nowrap}
-.badge.blue {color: #244fb4; background: #edf5ff} .badge.violet {color: #6f33b8; background: #f8f2ff}
-.badge.green {color: #0c5a44; background: #f1fbf6} .badge.red {color: #9e303b; background: #fff1f2} .badge.gray {color: #686255; background: #f5f4f2}
 [class*="st-key-row-"] [data-testid="stMarkdownContainer"] {margin-bottom: 0}
 [data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
 [class*="st-key-row-"] [data-testid="stText"], [class*="st-key-row-"] p {font-size: .875rem; line-height: 1.4}
@@ -83,17 +84,15 @@ STYLE = """<style>
 .st-key-saved-views [data-testid="stPageLink-NavLink"] {padding-left: 0}
 .st-key-saved-views button {min-height: 1.6rem; padding: .1rem 0; text-align: left}
 .st-key-saved-views button p {color: #2563a8; font-weight: 500; font-size: .875rem}
-@media (prefers-color-scheme: dark) {.badge.blue {color: #85b8f8; background: #1e2a3d} .badge.violet {color: #bf8ef7; background: #332244}
- .badge.green {color: #7ed5b0; background: #0e2f24} .badge.red {color: #f2919a; background: #412023} .badge.gray {color: #b8b3a8; background: #2c2925}
- [data-testid="stPageLink-NavLink"] p, .st-key-saved-views button p,
+@media (prefers-color-scheme: dark) {[data-testid="stPageLink-NavLink"] p, .st-key-saved-views button p,
  [data-testid="stSidebarUserContent"] a {color: #8ab8ea}
  [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:hover,
  [data-testid="stMultiSelectTagsContainer"] [data-tag] * {color: #12181f}}
 @media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none}
  [class*="st-key-rows-"] {grid-template-columns: repeat(2, minmax(0, 1fr))}
- [class*="st-key-rows-"] .heading {display: none}
- [class*="st-key-rows-"] .cell {padding: .1rem .5rem .1rem 0}
- [class*="st-key-rows-"] .figure {text-align: left}
+ [class*="st-key-rows-"] > :first-child {display: none}
+ [class*="st-key-rows-"] [data-testid="stMarkdown"] p {padding: .1rem .5rem .1rem 0}
+ .st-key-rows-list [data-testid="stMarkdown"] p:nth-of-type(5) {text-align: left}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
  [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"] {
   min-width: 45% !important; flex: 1 1 45% !important}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
 
-from crm_core.lifecycle import Stage
 from crm_core.slices import Slice
+from pages._server import plain
 from pages._ui import go, link
 
 NOTHING = "No opportunities for this selection."
@@ -22,52 +21,37 @@ def query(part: Slice | None, measure: str = "value") -> dict[str, Any]:
 
 
 def lines(*texts: str | None) -> str:
-    """This function will make a cell of plain text for `grid`: a line of each text that there is."""
-    return "<br>".join(html.escape(text) for text in texts if text)
+    """This function will make a cell of plain text for `grid`: a line of each text that there is, “–” for none."""
+    # a line of “=” would make the one above it a heading
+    return "  \n".join(plain(" ".join(text.split())).replace("=", "\\=") for text in texts if text) or "–"
 
 
-def badge(stage: Stage) -> str:
-    """This function will make the mark of a status for a cell: recognisable with and without colour."""
-    return f'<span class="badge {stage.tone}">{stage.mark} {stage.label}</span>'
+def grid(name: str, headings: Iterable[str], rows: Iterable[Iterable[str | tuple[Any, ...]]]) -> None:
+    """This function will show rows of cells: what `lines` made, or what `link` is given.
 
-
-def grid(
-    name: str,
-    headings: Iterable[str],
-    widths: Iterable[float],
-    rows: Iterable[Iterable[str | tuple[Any, ...]]],
-    figures: Collection[int] = (),
-) -> None:
-    """This function will show rows of cells: what `lines` made, or what `link` is given; `figures` stand on the right.
-
-    A list costs what its elements do, so neighbouring cells of text are one element.
+    A list costs what its elements do, so neighbouring cells of text are one element, each cell a paragraph of it.
+    The widths of the columns are its style's.
     """
-    columns = " ".join(f"minmax(0, {width}fr)" for width in widths)
     with st.container(key=f"rows-{name}", gap=None):
-        style = f"<style>.st-key-rows-{name} {{--columns: {columns}}}</style>"
-        st.html("".join(_text("heading", lines(heading), n in figures) for n, heading in enumerate(headings)) + style)
+        st.markdown("\n\n".join(map(lines, headings)))
         for row in rows:
-            said = ""
-            for number, cell in enumerate(row):
+            said: list[str] = []
+            for cell in row:
                 if isinstance(cell, str):
-                    said += _text("cell", cell, number in figures)
+                    said.append(cell)
                     continue
                 if said:
-                    st.html(said)
+                    st.markdown("\n\n".join(said))
                 link(*cell)
-                said = ""
-            st.html(said + '<div class="line"></div>')
-
-
-def _text(kind: str, said: str, figure: bool) -> str:
-    return f'<div class="{kind} figure">{said}</div>' if figure else f'<div class="{kind}">{said}</div>'
+                said = []
+            st.markdown("\n\n".join([*said, "---"]))
 
 
 def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:
     """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,)."""
     headings = list(headings)
     shown = rows if st.session_state.get(f"all-{name}") else rows[:MOST]
-    grid(name, headings, [2.0] + [1.4] * (len(headings) - 1), [[_cell(*cell) for cell in row] for row in shown])
+    grid(f"{name}-of-{len(headings)}", headings, [[_cell(*cell) for cell in row] for row in shown])
     if len(rows) > MOST:
         st.toggle(f"All {len(rows):,} rows", key=f"all-{name}")
 

@@ -41,5 +41,5 @@ def cells(row) -> list:
     ]
 
 
-grid("customers", ("Customer", "Contact", "Place"), (2.5, 1.5, 2), map(cells, rows))
+grid("customers", ("Customer", "Contact", "Place"), map(cells, rows))
 pager(min(page_number(), pages), pages, {"q": q})

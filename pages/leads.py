@@ -5,8 +5,8 @@ import streamlit as st
 from crm_core import leads, lifecycle, periods
 from crm_core.slices import LeadSlice
 from pages._filters import filter_bar, notices, order, page_number, pager
-from pages._tables import badge, grid, lines
-from pages._ui import counted, enter, link, param, params, plain
+from pages._tables import grid, lines
+from pages._ui import counted, enter, link, param, params, plain, status
 from pages._views import view_bar
 
 VIEW = ("sort", "page")
@@ -17,7 +17,6 @@ SORT_LABELS = {
     "company": "Company A–Z",
     "status": "State",
 }
-WIDTHS = (2.6, 1.2, 1.4, 1.5, 1.4)
 HEADINGS = ("Lead", "Source", "Region", "Owner", "State, created")
 PAGE_SIZE = 25
 
@@ -52,9 +51,9 @@ def row(lead) -> list:
     return [
         (f"{lead.contact} · {lead.company}", "lead", {**params(), "id": str(lead.id)}),
         *(lines(text or "–") for text in (lead.source, lead.region, lead.owner)),
-        f"{badge(lifecycle.LEAD_STAGE[lead.status])}<br>{periods.day(periods.in_india(lead.created_at).date())}",
+        f"{status(lead.status, lifecycle.LEAD_STAGE)}  \n{periods.day(periods.in_india(lead.created_at).date())}",
     ]
 
 
-grid("leads", HEADINGS, WIDTHS, map(row, frame.itertuples(index=False)))
+grid("leads", HEADINGS, map(row, frame.itertuples(index=False)))
 pager(min(page_number(), pages), pages, slice_.to_params() | keep)

@@ -2,18 +2,17 @@
 
 import streamlit as st
 
-from crm_core import exports, lifecycle, opportunities, periods, pipeline, users, walks
+from crm_core import exports, opportunities, periods, pipeline, users, walks
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages import _server
 from pages._filters import SORT_LABELS, filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
-from pages._tables import badge, grid, lines
-from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params, plain
+from pages._tables import grid, lines
+from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params, plain, status
 from pages._views import view_bar
 
 VIEW = ("sort", "page", "after", "sum")
-WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.4)
 HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status, created")
 
 visitor = enter("opportunities")
@@ -47,7 +46,7 @@ def row(item) -> list:
         lines(item.owner, item.application_engineer),
         lines(PRODUCTS[item.product], item.business_unit),
         lines(visitor.exact(item.value), beside),
-        f"{badge(lifecycle.STAGE[item.status])}<br>{lines(created)}",
+        f"{status(item.status)}  \n{created}",
     ]
 
 
@@ -106,7 +105,7 @@ with ordering:
 if not listing.count:
     st.info("No opportunities for this selection.")
     st.stop()
-grid("list", HEADINGS, WIDTHS, map(row, items), figures=(5,))
+grid("list", HEADINGS, map(row, items))
 pager(listing.page, listing.pages, slice_.to_params() | keep, (listing.previous, listing.next))
 with st.container(horizontal=True):
     if visitor.person.may("export"):
