@@ -276,8 +276,9 @@ def _sqlite_engine(address: URL) -> Engine:
         address.set(drivername="sqlite"),
         hide_parameters=True,
         poolclass=QueuePool,
-        pool_size=20,
-        max_overflow=20,
+        # many at once, so that nobody is refused, but few are kept: each holds some 2.6 MB of its own cache
+        pool_size=5,
+        max_overflow=35,
         pool_timeout=wait,
         connect_args={"timeout": wait, "isolation_level": None},
     )

@@ -55,9 +55,20 @@ STYLE = """<style>
 [class*="st-key-log-"] [data-testid="stMarkdownContainer"] {margin-bottom: 0}
 [class*="st-key-log-"] [data-testid="stVerticalBlock"] {gap: .15rem}
 [class*="st-key-log-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
-[class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) [data-testid="stText"] {text-align: right; font-variant-numeric: tabular-nums}
+[class*="st-key-rows-"] {display: grid; grid-template-columns: var(--columns); align-items: first baseline; font-variant-numeric: tabular-nums}
+.st-key-rows-list {--columns: 1.6fr 2.4fr 1.5fr 1.6fr 1.2fr 1.4fr 1.4fr} .st-key-rows-leads {--columns: 2.6fr 1.2fr 1.4fr 1.5fr 1.4fr}
+.st-key-rows-customers {--columns: 2.5fr 1.5fr 2fr} [class*="-of-3"] {--columns: 2fr repeat(2, 1.4fr)}
+[class*="-of-4"] {--columns: 2fr repeat(3, 1.4fr)} [class*="-of-5"] {--columns: 2fr repeat(4, 1.4fr)} [class*="-of-6"] {--columns: 2fr repeat(5, 1.4fr)}
+[class*="st-key-rows-"] > *, [class*="st-key-rows-"] [data-testid="stMarkdown"], [class*="st-key-rows-"] [data-testid="stMarkdown"] div {display: contents}
+[class*="st-key-rows-"] p {font-size: .875rem; line-height: 1.4; margin: 0}
+[class*="st-key-rows-"] [data-testid="stMarkdown"] p {padding: .3rem 1rem .3rem 0; overflow-wrap: anywhere; min-width: 0}
+[class*="st-key-rows-"] > :first-child p {color: color-mix(in srgb, currentColor 60%, transparent); padding-top: 0}
+.st-key-rows-list [data-testid="stMarkdown"] p:nth-of-type(5), .st-key-rows-list > :first-child p:nth-of-type(6) {text-align: right}
+.st-key-rows-list > :first-child p:nth-of-type(5) {text-align: left}
+[class*="st-key-rows-"] hr {grid-column: 1 / -1; margin: .15rem 0}
+[class*="st-key-rows-"] [data-testid="stPageLink"] {padding: .15rem .75rem .15rem 0; min-width: 0}
+[class*="st-key-rows-"] [data-testid="stPageLink-NavLink"] {margin-left: -.25rem}
 [class*="st-key-row-"] [data-testid="stMarkdownContainer"] {margin-bottom: 0}
-[class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
 [data-testid="stPageLink-NavLink"] {padding: .1rem .25rem; min-height: 1.6rem}
 [class*="st-key-row-"] [data-testid="stText"], [class*="st-key-row-"] p {font-size: .875rem; line-height: 1.4}
 [data-testid="stPageLink-NavLink"] p {color: #2563a8; font-weight: 500; white-space: normal; overflow: visible}
@@ -78,8 +89,10 @@ STYLE = """<style>
  [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:hover,
  [data-testid="stMultiSelectTagsContainer"] [data-tag] * {color: #12181f}}
 @media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none}
- [class*="st-key-num-"], .st-key-list [data-testid="stColumn"]:nth-child(6) [data-testid="stText"] {text-align: left}
- [class*="st-key-num-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
+ [class*="st-key-rows-"] {grid-template-columns: repeat(2, minmax(0, 1fr))}
+ [class*="st-key-rows-"] > :first-child {display: none}
+ [class*="st-key-rows-"] [data-testid="stMarkdown"] p {padding: .1rem .5rem .1rem 0}
+ .st-key-rows-list [data-testid="stMarkdown"] p:nth-of-type(5) {text-align: left}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
  [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"] {
   min-width: 45% !important; flex: 1 1 45% !important}
@@ -118,6 +131,7 @@ def main() -> None:
     ]
     hidden = [st.Page(HERE / f"{name}.py", title=title, url_path=name, visibility="hidden") for name, title in HIDDEN]
     _ui.met.set(visitor)
+    _ui.pages.set({page.url_path or "dashboard": page for page in (*shown, *hidden)})
     page = st.navigation([*shown, *hidden])
     if visitor:
         offered = {page.url_path or "dashboard" for page in shown if page.visibility == "visible"}

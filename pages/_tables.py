@@ -1,4 +1,4 @@
-"""What the views of the dashboard share: tables of links, choices in the URL, the parameters of a list."""
+"""What lists and the views of the dashboard share: rows of text and links, choices in the URL, a list's parameters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from crm_core.slices import Slice
+from pages._server import plain
 from pages._ui import go, link
 
 NOTHING = "No opportunities for this selection."
@@ -19,26 +20,46 @@ def query(part: Slice | None, measure: str = "value") -> dict[str, Any]:
     return (part.to_params() if part else {}) | ({"sum": "won"} if measure == "won_value" else {})
 
 
+def lines(*texts: str | None) -> str:
+    """This function will make a cell of plain text for `grid`: a line of each text that there is, “–” for none."""
+    # a line of “=” would make the one above it a heading
+    return "  \n".join(plain(" ".join(text.split())).replace("=", "\\=") for text in texts if text) or "–"
+
+
+def grid(name: str, headings: Iterable[str], rows: Iterable[Iterable[str | tuple[Any, ...]]]) -> None:
+    """This function will show rows of cells: what `lines` made, or what `link` is given.
+
+    A list costs what its elements do, so neighbouring cells of text are one element, each cell a paragraph of it.
+    The widths of the columns are its style's.
+    """
+    with st.container(key=f"rows-{name}", gap=None):
+        st.markdown("\n\n".join(map(lines, headings)))
+        for row in rows:
+            said: list[str] = []
+            for cell in row:
+                if isinstance(cell, str):
+                    said.append(cell)
+                    continue
+                if said:
+                    st.markdown("\n\n".join(said))
+                link(*cell)
+                said = []
+            st.markdown("\n\n".join([*said, "---"]))
+
+
 def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:
     """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,)."""
     headings = list(headings)
-    widths = [2.0] + [1.4] * (len(headings) - 1)
     shown = rows if st.session_state.get(f"all-{name}") else rows[:MOST]
-    with st.container(key=f"head-{name}"):
-        for cell, heading in zip(st.columns(widths, gap="small"), headings, strict=True):
-            cell.caption(heading)
-    for number, row in enumerate(shown):
-        with st.container(key=f"row-{name}-{number}"):
-            for position, (cell, (text, to)) in enumerate(zip(st.columns(widths, gap="small"), row, strict=True)):
-                with cell.container(key=f"num-{name}-{number}-{position}") if position else cell:
-                    if to is None:
-                        st.text(text)
-                    elif isinstance(to, tuple):
-                        link(text, "opportunity", {"id": str(to[0])})
-                    else:
-                        link(text, "opportunities", to)
+    grid(f"{name}-of-{len(headings)}", headings, [[_cell(*cell) for cell in row] for row in shown])
     if len(rows) > MOST:
         st.toggle(f"All {len(rows):,} rows", key=f"all-{name}")
+
+
+def _cell(text: str, to: Any) -> str | tuple[Any, ...]:
+    if to is None:
+        return lines(text)
+    return (text, "opportunity", {"id": str(to[0])}) if isinstance(to, tuple) else (text, "opportunities", to)
 
 
 def beside(title: str, name: str, draw: Callable[[], None]) -> None:

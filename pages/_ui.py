@@ -56,6 +56,8 @@ class Visitor:
 
 #: Who `_site` found signed in, in the present run of the script, which has a thread of its own.
 met: ContextVar[Visitor | None] = ContextVar("met", default=None)
+#: The pages that `_site` made in the present run: a link by its file's name looks for it on the disk, each time anew.
+pages: ContextVar[Mapping[str, st.Page]] = ContextVar("pages")
 
 
 def enter(page: str) -> Visitor:
@@ -188,7 +190,7 @@ def page_url(params_: Mapping[str, Any]) -> str:
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
     """This function will show a real link to a page of the app with its parameters; the label is plain text."""
     query = {k: v for k, v in (params_ or {}).items() if v not in (None, "", [])}
-    st.page_link(f"{page}.py", label=plain(label), query_params=query or None, icon=icon)
+    st.page_link(pages.get()[page], label=plain(label), query_params=query or None, icon=icon or "")
 
 
 def refused(why: Refusal) -> None:

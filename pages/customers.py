@@ -4,6 +4,7 @@ import streamlit as st
 
 from crm_core import customers
 from pages._filters import page_number, pager
+from pages._tables import grid, lines
 from pages._ui import counted, enter, go, link, param
 
 PAGE_SIZE = 25
@@ -28,12 +29,17 @@ st.markdown(counted(count, "customers"))
 if not count:
     st.info("No customers for this search.")
     st.stop()
-for row in rows:
-    with st.container(key=f"row-{row.id}"):
-        cells = st.columns((2.5, 1.5, 2), gap="small")
-        with cells[0]:
-            name = row.company + ("" if row.active else " (inactive)")
-            link(name, "customer", {"id": str(row.id), "q": q, "page": param("page")})
-        for cell, text in zip(cells[1:], (row.contact, ", ".join(filter(None, (row.city, row.state)))), strict=True):
-            cell.text(text or "–")
+
+
+def cells(row) -> list:
+    """This function will make the cells of one customer; its name is the link to it, with the way back."""
+    name = row.company + ("" if row.active else " (inactive)")
+    return [
+        (name, "customer", {"id": str(row.id), "q": q, "page": param("page")}),
+        lines(row.contact or "–"),
+        lines(", ".join(filter(None, (row.city, row.state))) or "–"),
+    ]
+
+
+grid("customers", ("Customer", "Contact", "Place"), map(cells, rows))
 pager(min(page_number(), pages), pages, {"q": q})

@@ -5,6 +5,7 @@ import streamlit as st
 from crm_core import leads, lifecycle, periods
 from crm_core.slices import LeadSlice
 from pages._filters import filter_bar, notices, order, page_number, pager
+from pages._tables import grid, lines
 from pages._ui import counted, enter, link, param, params, plain, status
 from pages._views import view_bar
 
@@ -16,7 +17,6 @@ SORT_LABELS = {
     "company": "Company A–Z",
     "status": "State",
 }
-WIDTHS = (2.6, 1.2, 1.4, 1.5, 1.4)
 HEADINGS = ("Lead", "Source", "Region", "Owner", "State, created")
 PAGE_SIZE = 25
 
@@ -44,16 +44,16 @@ with ordering:
 if not count:
     st.info("No leads for this selection.")
     st.stop()
-with st.container(key="head-leads"):
-    for cell, heading in zip(st.columns(WIDTHS, gap="small"), HEADINGS, strict=True):
-        cell.caption(heading)
-for row in frame.itertuples(index=False):
-    with st.container(key=f"row-{row.id}"):
-        cells = st.columns(WIDTHS, gap="small")
-        with cells[0]:
-            link(f"{row.contact} · {row.company}", "lead", {**params(), "id": str(row.id)})
-        for cell, text in zip(cells[1:4], (row.source, row.region, row.owner), strict=True):
-            cell.text(text or "–")
-        since = periods.day(periods.in_india(row.created_at).date())
-        cells[4].markdown(f"{status(row.status, lifecycle.LEAD_STAGE)}  \n{since}")
+
+
+def row(lead) -> list:
+    """This function will make the cells of one lead; who it is about is the link to it, with the way back."""
+    return [
+        (f"{lead.contact} · {lead.company}", "lead", {**params(), "id": str(lead.id)}),
+        *(lines(text or "–") for text in (lead.source, lead.region, lead.owner)),
+        f"{status(lead.status, lifecycle.LEAD_STAGE)}  \n{periods.day(periods.in_india(lead.created_at).date())}",
+    ]
+
+
+grid("leads", HEADINGS, map(row, frame.itertuples(index=False)))
 pager(min(page_number(), pages), pages, slice_.to_params() | keep)

@@ -8,11 +8,11 @@ from crm_core.slices import Slice
 from pages import _server
 from pages._filters import SORT_LABELS, filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
+from pages._tables import grid, lines
 from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params, plain, status
 from pages._views import view_bar
 
 VIEW = ("sort", "page", "after", "sum")
-WIDTHS = (1.6, 2.4, 1.5, 1.6, 1.2, 1.4, 1.4)
 HEADINGS = ("Number", "Customer", "Region", "Sales / application engineer", "Product", "Value", "Status, created")
 
 visitor = enter("opportunities")
@@ -30,31 +30,36 @@ if visitor.person.may("opportunity.create"):
 filter_bar(visitor, slice_, pipeline.choices, ("q", "status", "region", "business_unit", "owner"), keep)
 known = notices(visitor, slice_, pipeline.names, VIEW)
 listing = visitor.ask(pipeline.listing, slice_, sort, page_number(), after=param("after"))
+items = list(listing.rows.itertuples(index=False))
+back = {name: values for name, values in params().items() if name != "id"}
 
 
-def row(item) -> None:
-    """This function will show one opportunity; its number is the link to it, with the way back."""
-    with st.container(key=f"row-{item.id}"):
-        cells = st.columns(WIDTHS, gap="small")
-        with cells[0]:
-            link(item.number, "opportunity", {"id": str(item.id)} | {k: v for k, v in params().items() if k != "id"})
-        cells[1].text(item.customer + (f"\n{item.title}" if item.title else ""))
-        cells[2].text(item.region + (f"\n{item.state}" if item.state else ""))
-        cells[3].text(item.owner + (f"\n{item.application_engineer}" if item.application_engineer else ""))
-        cells[4].text(f"{PRODUCTS[item.product]}\n{item.business_unit}")
-        won = f"\nwon {visitor.exact(item.won_value)}" if item.won_value is not None else ""
-        won = f"\nchange {visitor.exact(item.change)}" if item.change is not None else won
-        cells[5].text(visitor.exact(item.value) + won, width="stretch")
-        cells[6].markdown(f"{status(item.status)}  \n{periods.day(periods.in_india(item.created_at).date())}")
+def row(item) -> list:
+    """This function will make the cells of one opportunity; its number is the link to it, with the way back."""
+    won = f"won {visitor.exact(item.won_value)}" if item.won_value is not None else ""
+    beside = f"change {visitor.exact(item.change)}" if item.change is not None else won
+    created = periods.day(periods.in_india(item.created_at).date())
+    return [
+        (item.number, "opportunity", {"id": str(item.id)} | back),
+        lines(item.customer, item.title),
+        lines(item.region, item.state),
+        lines(item.owner, item.application_engineer),
+        lines(PRODUCTS[item.product], item.business_unit),
+        lines(visitor.exact(item.value), beside),
+        f"{status(item.status)}  \n{created}",
+    ]
 
 
 def reassign_form() -> None:
     """This function will give some of this page, or all of the slice, to another owner."""
     form = "reassign-many"
-    with st.popover("Reassign", icon=":material/person_add:"):
+    bar = st.popover("Reassign", icon=":material/person_add:", key=form, on_change="rerun")
+    if not bar.open:
+        return
+    with bar:
         beside = problems(form, ["owner_id"])
         everything = st.checkbox(f"All {listing.count:,} of this selection", key=f"{form}-all")
-        names = {item.id: f"{item.number} · {item.customer}" for item in listing.rows.itertuples(index=False)}
+        names = {item.id: f"{item.number} · {item.customer}" for item in items}
         ticked = st.multiselect(
             "Or some of this page", list(names), format_func=names.get, key=f"{form}-some", disabled=everything
         )
@@ -100,12 +105,7 @@ with ordering:
 if not listing.count:
     st.info("No opportunities for this selection.")
     st.stop()
-with st.container(key="head-list"):
-    for cell, heading in zip(st.columns(WIDTHS, gap="small"), HEADINGS, strict=True):
-        cell.caption(heading)
-with st.container(key="list"):
-    for item in listing.rows.itertuples(index=False):
-        row(item)
+grid("list", HEADINGS, map(row, items))
 pager(listing.page, listing.pages, slice_.to_params() | keep, (listing.previous, listing.next))
 with st.container(horizontal=True):
     if visitor.person.may("export"):

@@ -61,7 +61,7 @@ def test_reload_back_and_forward_show_the_slice_of_the_url(company, page):
     page.reload()
     idle(page)
     assert counted(page) == won
-    page.locator('[class*="st-key-row-"] a').first.click()
+    page.locator(".st-key-rows-list a").first.click()
     expect(page.get_by_text("Back to the list")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Opportunities")).to_be_visible()
@@ -69,6 +69,33 @@ def test_reload_back_and_forward_show_the_slice_of_the_url(company, page):
     assert counted(page) == won
     page.go_forward()
     expect(page.get_by_text("Back to the list")).to_be_visible()
+
+
+def test_next_and_previous_pages_share_no_row_and_lead_back_to_the_same(company, page):
+    address, database = company
+    visit(page, address, "/opportunities?status=lost", person(database, "manager"))
+    with database.read() as conn:
+        actor = access.Actor(person(database, "manager"))
+        everything = pipeline.listing(conn, actor, Slice(status="lost"), per_page=500).rows["number"]
+
+    def turned(to: str, number: int) -> list[str]:
+        page.get_by_role("button", name=to, exact=True).click()
+        return shown(number)
+
+    def shown(number: int) -> list[str]:
+        expect(page.get_by_text(f"Page {number} of")).to_be_visible()
+        idle(page)
+        return page.locator(".st-key-rows-list a").all_inner_texts()
+
+    first = shown(1)
+    second = turned("Next", 2)
+    assert list(everything)[: len(first) + len(second)] == first + second
+    assert "after=" in page.evaluate("location.search")
+    page.reload()
+    assert second == shown(2)
+    assert first == turned("Previous", 1)
+    page.go_back()
+    assert second == shown(2)
 
 
 def test_a_manager_downloads_the_list_as_both_kinds_of_file(company, page, tmp_path):
@@ -96,7 +123,7 @@ def test_a_manager_downloads_the_list_as_both_kinds_of_file(company, page, tmp_p
 def test_the_record_leads_back_to_the_same_slice(company, page):
     address, database = company
     visit(page, address, "/opportunities?status=won", person(database, "manager"))
-    page.locator('[class*="st-key-row-"] a').first.click()
+    page.locator(".st-key-rows-list a").first.click()
     page.get_by_role("link", name="Back to the list").click()
     expect(page.get_by_text("Status: Won")).to_be_visible()
     assert page.evaluate("location.search") == "?status=won"
