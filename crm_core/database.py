@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, courses, denials, logs, preferences, rules, standings, tallies, walls
+from crm_core import clock, courses, denials, logs, preferences, rules, soundness, standings, tallies, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 from crm_core.replica import MISPLACED, Replica
@@ -38,6 +38,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.replica: Replica | None = None
+        self.check: soundness.Check | None = None
         self._saving = threading.Lock()
 
     @contextmanager
@@ -93,6 +94,8 @@ class Database:
 
     def dispose(self) -> None:
         """This function will close every connection."""
+        if self.check:
+            self.check.stop()
         self.engine.dispose()
         if self.replica:
             self.replica.dispose()
@@ -120,6 +123,8 @@ class Database:
 
     @contextmanager
     def _begin(self, write: bool, now: bool = False) -> Iterator[Connection]:
+        if self.check:
+            self.check.refuse()
         try:
             with self._turn(write), self._connection(write or now) as conn:
                 conn.execution_options(crm_write=write, **self._isolation(write))
@@ -168,7 +173,7 @@ def open_database(url: str | None = None, owner: bool = False, replica: str | No
         if replica:
             database.replica = _replica(database, replica)
     except Exception:
-        engine.dispose()
+        database.dispose()
         raise
     return database
 
@@ -176,9 +181,9 @@ def open_database(url: str | None = None, owner: bool = False, replica: str | No
 def _prepare(database: Database) -> None:
     postgresql, place = database.engine.dialect.name == "postgresql", str(database.engine.url.database)
     if not postgresql:
-        with database.read() as conn:  # it takes a while, so it must not hold up anybody's save
-            if conn.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-                raise Unavailable(_DAMAGED.format(place=place))
+        with database.read():  # only once the file is in the mode in which readers hold nobody up
+            database.check = soundness.Check(place)
+        database.check.wait(soundness.AT_ONCE)
         if not os.access(place, os.W_OK):
             raise Unavailable(_READ_ONLY.format(place=place))
     with database.write() as conn:
@@ -189,9 +194,11 @@ def _prepare(database: Database) -> None:
         script = ScriptDirectory.from_config(_alembic())
         migrated = present != tuple(script.get_heads())
         if migrated:
+            _settle(database)
             _migrate(conn, script, present)
         ruled = preferences.stored(conn, "rules") != rules.fingerprint()
         if ruled:
+            _settle(database)
             _require_owner(conn)
             rules.install(conn)
             preferences.store(conn, "rules", rules.fingerprint())
@@ -200,6 +207,12 @@ def _prepare(database: Database) -> None:
             tallies.rebuild(conn)
             courses.rebuild(conn)
             preferences.store(conn, "counted", rules.counted())
+
+
+def _settle(database: Database) -> None:
+    """This function will wait until a file is known to be whole, before its schema is changed."""
+    if database.check:
+        database.check.wait()
 
 
 def _replica(database: Database, url: str) -> Replica:
@@ -333,7 +346,6 @@ def _refusal(why: exc.IntegrityError) -> Conflict:
 
 _BUSY = "The database is busy and this could not be saved; nothing was lost, try again in a moment."
 _READ_ONLY = "The database {place} can only be read; its file or folder needs write permission."
-_DAMAGED = "The database {place} is damaged; restore a backup."
 _DEADLOCK = "40P01"
 #: By the codes of SQLite and PostgreSQL, or how they begin; their messages may be in any language.
 _SAID = {
@@ -342,7 +354,7 @@ _SAID = {
     ("SQLITE_IOERR", "58"): "This could not be saved because the disk reported an error; is it full?",
     ("SQLITE_READONLY", "25006"): _READ_ONLY,
     ("SQLITE_CANTOPEN", "SQLITE_PERM"): "The database {place} cannot be opened; check its folder and permissions.",
-    ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"): _DAMAGED,
+    ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"): soundness.DAMAGED,
     ("57014", "25P03"): "The database took too long and gave up; narrow the selection or try again.",
     ("SQLITE_AUTH", "42501"): "This database user lacks a right that the program needs; its owner must grant it.",
     ("08", "53", "57"): "The database cannot be reached just now; try again in a moment.",

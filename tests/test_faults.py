@@ -24,7 +24,7 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 
 import crm_core
-from crm_core import customers, opportunities, users
+from crm_core import customers, opportunities, soundness, users
 from crm_core import database as databases
 from crm_core.access import Actor
 from crm_core.commands import command
@@ -248,10 +248,8 @@ def test_a_value_that_breaks_a_rule_without_a_sentence_is_refused_all_the_same(o
         office.sql("INSERT INTO setting (key, value) VALUES ('note', NULL)")
 
 
-@pytest.mark.parametrize("damage", ["pages", "zeros", "header", "short"])
-@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
-def test_a_damaged_file_is_refused(office: Office, damage: str) -> None:
-    """G11."""
+def spoil(office: Office, damage: str) -> None:
+    """This function will close a SQLite file and damage it in one way."""
     office.opportunity()
     office.database.dispose()
     with sqlite3.connect(place(office.database)) as conn:
@@ -265,8 +263,50 @@ def test_a_damaged_file_is_refused(office: Office, damage: str) -> None:
         else:
             file.seek(0 if damage == "header" else (root - 1) * size)
             file.write(b"\0" * size if damage == "zeros" else b"\xa5\x3c" * (size // 2))
+
+
+@pytest.mark.parametrize("damage", ["pages", "zeros", "header", "short"])
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
+def test_a_damaged_file_is_refused(office: Office, damage: str) -> None:
+    """G11."""
+    spoil(office, damage)
     with pytest.raises(Unavailable, match=r"crm_\d+\.sqlite3 is damaged; restore a backup"):
         open_database(address(office.database))
+
+
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
+def test_a_large_file_found_damaged_after_the_start_is_refused_from_then_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G11: the start waits for the check only so long, and what is read meanwhile is read."""
+    spoil(office, "pages")
+    found, reading = threading.Event(), soundness.Check._read
+    monkeypatch.setattr(soundness, "AT_ONCE", 0)
+    monkeypatch.setattr(soundness.Check, "_read", lambda check: found.wait(20) and reading(check))
+    opened = open_database(address(office.database))
+    with opened.read() as conn:
+        assert users.people(conn)
+    found.set()
+    with pytest.raises(Unavailable, match="is damaged; restore a backup"):
+        opened.check.wait()
+    for begin in (opened.read, opened.write):
+        with pytest.raises(Unavailable, match="is damaged; restore a backup"), begin():
+            pass
+    assert "is damaged; restore a backup" in caplog.text
+    opened.dispose()
+
+
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
+def test_a_closed_database_is_read_no_further(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long its check would take, or where it is."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    monkeypatch.setattr(soundness, "AT_ONCE", 0)
+    monkeypatch.setattr(soundness, "_WHOLE", endless)
+    opened = open_database(address(office.database))
+    with opened.read() as conn:
+        assert users.people(conn)
+    opened.dispose()
+    assert "crm-check" not in {thread.name for thread in threading.enumerate()}
 
 
 def limited(*command: str) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from crm_core.database import open_database
 from crm_core.errors import Unavailable
-from tests.bench import operations, places, server, writers
+from tests.bench import browser, operations, places, server, writers
 from tests.bench.floors import Floor
 from tests.bench.measure import WARMING, measure
 from tests.bench.report import KINDS, Report
@@ -44,7 +44,9 @@ def _options(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--n", type=_counts, default=[10_000, 100_000], help="opportunities: 10000,100000,1000000")
     parser.add_argument("--on", type=_kinds, default=list(KINDS), help="sqlite,postgresql")
-    parser.add_argument("--only", type=_words, default=[], help="parts of names of operations, or writers, or server")
+    parser.add_argument(
+        "--only", type=_words, default=[], help="parts of names of operations, or writers, server, browser"
+    )
     parser.add_argument(
         "--out", type=Path, default=ROOT / "BENCHMARKS.md", help="where to write; plots: docs beside it"
     )
@@ -77,6 +79,10 @@ def _measure(place: places.Place, count: int, options: argparse.Namespace, repor
     if place.kind == "sqlite" and _wanted(options, "server"):
         served = report.server[count] = server.measured(place, options.seconds)
         _say("  server: " + ", ".join(f"{run.page.name} {run.wall.median:.3g} ms" for run in served.runs))
+        keep()
+    if place.kind == "sqlite" and _wanted(options, "browser"):
+        seen = report.browser[count] = browser.measured(place, options.seconds)
+        _say("  browser: " + ", ".join(f"{one.name} {one.took.median:.4g} ms" for one, _beside in seen.loaded))
         keep()
 
 

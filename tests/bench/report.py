@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench import peers, plots
+from tests.bench.browser import Drawn, Seen
 from tests.bench.measure import Taken
 from tests.bench.server import CLIENTS, Served
 from tests.bench.writers import Written
@@ -39,6 +40,7 @@ class Report:
     operations: dict[tuple[str, int], dict[str, dict[str, Taken]]] = field(default_factory=dict)
     writers: dict[int, tuple[list[Written], dict[str, str]]] = field(default_factory=dict)
     server: dict[int, Served] = field(default_factory=dict)
+    browser: dict[int, Seen] = field(default_factory=dict)
     refused: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     statements: dict[tuple[str, int], dict[str, int]] = field(default_factory=dict)
 
@@ -61,6 +63,8 @@ class Report:
             parts += [f"## Twenty writers on PostgreSQL, {count:,} opportunities", _written(written, proofs)]
         for count, served in self.server.items():
             parts += [f"## The app on SQLite, {count:,} opportunities", _server(served)]
+        for count, seen in self.browser.items():
+            parts += [f"## The app in Chromium on SQLite, {count:,} opportunities", _seen(seen)]
         out.write_text("\n\n".join(parts) + "\n")
 
     def _about(self) -> str:
@@ -175,7 +179,30 @@ def _server(served: Served) -> str:
             _table(["page", "wall ms", "p95", "processor ms", "KB sent"], rows),
             f"{CLIENTS} clients at once, each asking again as soon as it is answered; they share the two cores with the server.",
             _table(["page", "runs/s", "failed", "wall ms", "p95"], crowd),
-            f"Memory of the app: {held}.",
+            f"Memory of the app: {held}. A process answers {_ms(served.up.median)} ms after it was started, and then draws "
+            f"its first page ({served.first.page.name}) in {_ms(served.first.wall.median)} ms.",
+        )
+    )
+
+
+def _seen(seen: Seen) -> str:
+    def row(drawn: Drawn, beside: Drawn) -> list[str]:
+        took, other = drawn.took, beside.took.median
+        return [
+            drawn.name,
+            *map(_ms, (took.median, took.p95)),
+            str(drawn.parts),
+            _ms(other),
+            f"{took.median / other:.2f}",
+        ]
+
+    return "\n\n".join(
+        (
+            "A link in a new tab of a browser that has been here before (cold: that has not), as a manager, until the script is "
+            "through, every chart is drawn and nothing is a placeholder; in turns. “×” is beside the last of them, which asks no database.",
+            _table(["page", "ms", "p95", "parts", "still", "×"], [row(*pair) for pair in seen.loaded]),
+            "In one open tab, from the click, key or Back on, beside pages of as many parts that ask no database.",
+            _table(["step", "ms", "p95", "parts", "still", "×"], [row(*pair) for pair in seen.steps]),
         )
     )
 

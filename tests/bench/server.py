@@ -33,6 +33,7 @@ CLIENTS = 20
 _SCHEDULED = 2
 #: How often at least a page is run to be timed.
 LEAST = 5
+STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,13 @@ def pages(those: Cast) -> list[Page]:
 
 @dataclass(frozen=True)
 class Served:
-    """All that was measured of a server; `memory` (MB) by moment, `failed`: what a page said that could not be drawn."""
+    """All that was measured of a server; `memory` (MB) by moment, `failed`: what a page said that could not be drawn.
 
+    `up` is how long a process takes until it answers, `first` the first page that it is then asked for.
+    """
+
+    up: Taken
+    first: Run
     runs: list[Run]
     loads: list[Load]
     memory: dict[str, float]
@@ -95,6 +101,7 @@ def measured(place: Place, seconds: float) -> Served:
     database = open_database(place.app)
     those = cast(database)
     database.dispose()
+    up, first = _first(place, those, pages(those)[0])
     with started("app:app", place.app) as app, started("tests.bench.still:app", place.app) as still:
         servers = {"app": app, "still": still}
         app.sign_in(those.manager.user_id)
@@ -106,14 +113,14 @@ def measured(place: Place, seconds: float) -> Served:
         crowded = [run.page for run in runs if run.page.crowded]
         loads = [_load(servers[page.server], page, max(2.0, seconds)) for page in crowded]
         memory["after twenty clients"] = app.memory()
-        return Served(runs, loads, memory, failed)
+        return Served(up, first, runs, loads, memory, failed)
 
 
 class Server:
     """One server process and a way to talk to it as a browser does."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.process, self.address = process, f"http://127.0.0.1:{port}"
+        self.process, self.address, self.up = process, f"http://127.0.0.1:{port}", 0.0
         self.jar = CookieJar()
         self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar)).open
 
@@ -160,16 +167,17 @@ def started(app: str, url: str) -> Iterator[Server]:
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning"]
     env = {**os.environ, "CRM_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as said:
+        begun = time.monotonic()
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=said, stderr=said)
         server = Server(process, port)
         try:
-            end = time.monotonic() + 120
-            while time.monotonic() < end:
+            while time.monotonic() < begun + 120:
                 try:
-                    server.get("/_stcore/health")
+                    server.get("/healthz" if app == "app:app" else "/_stcore/health")
+                    server.up = (time.monotonic() - begun) * 1000
                     break
                 except OSError:
-                    time.sleep(0.2)
+                    time.sleep(0.02)
             else:
                 said.seek(0)
                 raise AssertionError(said.read().decode())
@@ -204,6 +212,32 @@ def run(session: ClientConnection, path: str) -> int:
             return size
 
 
+def _first(place: Place, those: Cast, page: Page) -> tuple[Taken, Run]:
+    """A process until it answers, and the first page of each."""
+    up, times = [], []
+    for _start in range(STARTS):
+        with started("app:app", place.app) as app:
+            up.append(app.up)
+            app.sign_in(those.manager.user_id)
+            app.greet()
+            times.append(_timed(app, app.session(), page))
+    return taken(up), _run(page, times)
+
+
+def _timed(server: Server, session: ClientConnection, page: Page) -> tuple[float, float, int]:
+    """One run of a page: on the wall, of the processor, and what was sent. Raises Failed."""
+    begun, before = time.perf_counter(), server.processor()
+    size = run(session, page.path)
+    wall = (time.perf_counter() - begun) * 1000
+    time.sleep(0.03)  # what a run leaves to do is its own too
+    return wall, server.processor() - before, size
+
+
+def _run(page: Page, times: list[tuple[float, float, int]]) -> Run:
+    walls, processors, sizes = (list(column) for column in zip(*times, strict=True))
+    return Run(page, taken(walls), taken(processors), sizes[-1] / 1024)
+
+
 def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> tuple[list[Run], dict[str, str]]:
     times: dict[Page, list[tuple[float, float, int]]] = {page: [] for page in asked}
     sessions = {page: servers[page.server].session() for page in asked}
@@ -213,27 +247,17 @@ def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> 
         for page in asked:
             if page.name in failed:
                 continue
-            server, started_at = servers[page.server], time.perf_counter()
-            before = server.processor()
             try:
-                size = run(sessions[page], page.path)
+                took = _timed(servers[page.server], sessions[page], page)
             except Failed as why:
                 failed[page.name] = str(why)
                 continue
-            wall = (time.perf_counter() - started_at) * 1000
-            time.sleep(0.03)  # what a run leaves to do is its own too
             if number >= WARMING:
-                times[page].append((wall, server.processor() - before, size))
+                times[page].append(took)
         number += 1
     for session in sessions.values():
         session.close()
-    made = []
-    for page, many in times.items():
-        if page.name in failed:
-            continue
-        walls, processors, sizes = (list(column) for column in zip(*many, strict=True))
-        made.append(Run(page, taken(walls), taken(processors), sizes[-1] / 1024))
-    return made, failed
+    return [_run(page, many) for page, many in times.items() if page.name not in failed], failed
 
 
 def _load(server: Server, page: Page, seconds: float) -> Load:

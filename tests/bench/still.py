@@ -43,5 +43,7 @@ def full() -> None:
 
 if get_script_run_ctx(suppress_warning=True) is None:
     app = st.App(Path(__file__), lifespan=lifespan)
-elif "full" in st.query_params:
-    full()
+else:
+    st.title("Still")
+    if "full" in st.query_params:
+        full()
