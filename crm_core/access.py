@@ -29,7 +29,7 @@ from sqlalchemy import (
     true,
 )
 
-from crm_core import fields, records, sql
+from crm_core import clock, fields, records, sql
 from crm_core.errors import NotAllowed
 from crm_core.schema import app_user, lead, offer, opportunity, saved_view, tally, target
 
@@ -155,14 +155,21 @@ def actor_by_email(conn: Connection, email: str, request_id: str = "") -> Actor:
 def person(conn: Connection, actor: Actor) -> Person:
     """This function will read who asks, as of this transaction. Raises NotAllowed unless active.
 
-    A save holds the person as they are until it is through; a deactivation waits for it.
+    A save holds the person as they are until it is through; a deactivation waits for it. A transaction that only
+    reads sees one moment, so who asks again in it is who they were.
     """
-    named = _SAVING if conn.get_execution_options().get("crm_write") else _NAMED
+    saving, moment = conn.get_execution_options().get("crm_write"), clock.now(conn)
+    last: tuple[Any, Person | None] = conn.info.get("crm_asking", (None, None))
+    if not saving and last[0] is moment and last[1] and last[1].id == actor.user_id:
+        return last[1]
+    named = _SAVING if saving else _NAMED
     query = named if conn.dialect.name == "postgresql" else _ASKING
     row = conn.execute(query, {"user_id": actor.user_id}).one_or_none()
     if row is None:
         raise NotAllowed("Your account is not active; ask your org admin.")
-    return Person(row.id, row.name, row.role, row.business_unit, GRANTS.get(row.role, frozenset()))
+    asking = Person(row.id, row.name, row.role, row.business_unit, GRANTS.get(row.role, frozenset()))
+    conn.info["crm_asking"] = moment, asking
+    return asking
 
 
 def require(conn: Connection, actor: Actor, permission: str) -> Person:
