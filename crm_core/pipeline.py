@@ -352,8 +352,13 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     if closing is None or period is None:
         return Movement(None, part, Decimal(0), Decimal(0), told)
     opening = closing.but(asof=str(periods.day_before(period.first))) if period.first else None
-    before, after = (totals(conn, actor, s)["value"].iloc[0] if s else Decimal(0) for s in (opening, closing))
+    before, after = (_worth(conn, actor, s) if s else Decimal(0) for s in (opening, closing))
     return Movement(opening, closing, before, after, told)
+
+
+def _worth(conn: Connection, actor: Actor, slice_: Slice) -> Decimal:
+    day = slice_.day()
+    return on_days(conn, actor, slice_, [day])[0][1] if day else series(conn, actor, [slice_])[0].value
 
 
 def _steps(conn: Connection, asking: Person, part: Slice, span: periods.Period | None) -> dict[str, tuple[Any, ...]]:
