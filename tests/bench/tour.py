@@ -67,15 +67,11 @@ def listing() -> None:
     beside()
     filters()
     st.selectbox("Order", CHOICES)
-    for number, cell in enumerate(st.columns(COLUMNS)):
-        cell.caption(f"Heading {number}")
-    for number in range(ROWS):
-        with st.container(key=f"row-{number}"):
-            first, *others = st.columns(COLUMNS)
-            with first:
-                st.page_link(LIST, label=f"OPP-2026-{number:05}", query_params={"id": str(number)})
-            for cell in others:
-                cell.text("Amman Mills\nGate valves")
+    with st.container(key="rows", gap=None):
+        st.markdown("\n\n".join(f"Heading {number}" for number in range(COLUMNS)))
+        for number in range(ROWS):
+            st.page_link(LIST, label=f"OPP-2026-{number:05}", query_params={"id": str(number)})
+            st.markdown("\n\n".join(["Amman Mills  \nGate valves"] * (COLUMNS - 1)))
     with st.container(horizontal=True):
         for label in ("Previous", "Next", "Export XLSX", "Export CSV"):
             st.button(label)
