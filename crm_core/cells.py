@@ -137,11 +137,13 @@ def stepped(begun: ColumnElement[bool]) -> Select[Any]:
 
 def apart(held: Sequence[str], key: ColumnElement[str]) -> dict[str, ColumnElement[str]]:
     """This function will take a key apart into the dimensions that it holds."""
+    if len(held) == 1 and held[0] != "step":
+        return {held[0]: key}
     wide = _STEP if held[0] == "step" else _MONTH
-    first: ColumnElement[str] = func.rtrim(func.substr(key, 1, wide), type_=Text())
-    if len(held) == 1:
-        return {held[0]: first if held[0] == "step" else key}
-    return {held[0]: first, held[1]: func.substr(key, wide + 1, type_=Text())}
+    first: ColumnElement[str] = func.substr(key, 1, wide, type_=Text())
+    if held[0] == "step":
+        first = func.rtrim(first, type_=Text())
+    return dict(zip(held, (first, func.substr(key, wide + 1, type_=Text())), strict=False))
 
 
 def measured(facts: FromClause) -> dict[str, ColumnElement[Any]]:

@@ -151,7 +151,10 @@ def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any
     known, day = _known(asking, slice_, by), slice_.day()
     if known is None:
         return None
-    parts = [_kept(*known).where(at) for at in ([_OF_NOW] if day is None else map(_inside, spans([day])))]
+    # a key begins with its month, so that only the months asked for are read
+    lead = known[1][0]
+    months = [_one_of(tally.c.key, lead, slice_)] if lead in ("created", "closed") and getattr(slice_, lead) else []
+    parts = [_kept(*known).where(at, *months) for at in ([_OF_NOW] if day is None else map(_inside, spans([day])))]
     parts += [] if asking.may("opportunity.see_all") else [_others(asking, known[1])]
     facts = union_all(*parts).subquery("facts")
     where = _chosen(facts, slice_)
