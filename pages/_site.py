@@ -56,7 +56,7 @@ STYLE = """<style>
 [class*="st-key-log-"] [data-testid="stVerticalBlock"] {gap: .15rem}
 [class*="st-key-log-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
 [class*="st-key-rows-"] {display: grid; grid-template-columns: var(--columns); align-items: first baseline; font-variant-numeric: tabular-nums}
-.st-key-rows-list {--columns: 1.6fr 2.4fr 1.5fr 1.6fr 1.2fr 1.4fr 1.4fr} .st-key-rows-leads {--columns: 2.6fr 1.2fr 1.4fr 1.5fr 1.4fr}
+.st-key-rows-list {--columns: 1.4fr 2.3fr 1.5fr 1.6fr 1.5fr 1.4fr 1.2fr} .st-key-rows-leads {--columns: 2.6fr 1.2fr 1.4fr 1.5fr 1.4fr}
 .st-key-rows-customers {--columns: 2.5fr 1.5fr 2fr} [class*="-of-3"] {--columns: 2fr repeat(2, 1.4fr)}
 [class*="-of-4"] {--columns: 2fr repeat(3, 1.4fr)} [class*="-of-5"] {--columns: 2fr repeat(4, 1.4fr)} [class*="-of-6"] {--columns: 2fr repeat(5, 1.4fr)}
 [class*="st-key-rows-"] > *, [class*="st-key-rows-"] [data-testid="stMarkdown"], [class*="st-key-rows-"] [data-testid="stMarkdown"] div {display: contents}

@@ -180,6 +180,7 @@ def test_a_view_is_kept_under_a_name_and_a_colleague_sees_the_shared_one_only(
     expect(page.get_by_text(re.compile("you have a view “mine” already"))).to_be_visible()
     keep(page, "Ours", shared=True)
     page.reload()
+    expect(page.get_by_role("heading", name="Opportunities", exact=True)).to_be_visible()
     assert ["Mine", "Ours"] == sidebar(page)
     sits(page, office, "asha", "/opportunities?status=won")
     page.locator(".st-key-saved-views").get_by_role("button", name="Mine").click()
