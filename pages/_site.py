@@ -66,6 +66,9 @@ STYLE = """<style>
 .st-key-rows-list [data-testid="stMarkdown"] p:nth-of-type(5), .st-key-rows-list > :first-child p:nth-of-type(6) {text-align: right}
 .st-key-rows-list > :first-child p:nth-of-type(5) {text-align: left}
 [class*="st-key-rows-"] hr {grid-column: 1 / -1; margin: .15rem 0}
+[class*="-of-"] [data-testid="stMarkdown"] p {text-align: right} [class*="-of-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-end}
+[class*="-of-"] > :is(:first-child, :first-child + *, :has(hr) + *) [data-testid="stMarkdown"] p:first-of-type {text-align: left}
+[class*="-of-"] > :is(:first-child + *, :has(hr) + *) [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
 [class*="st-key-rows-"] [data-testid="stPageLink"] {padding: .15rem .75rem .15rem 0; min-width: 0}
 [class*="st-key-rows-"] [data-testid="stPageLink-NavLink"] {margin-left: -.25rem}
 [class*="st-key-row-"] [data-testid="stMarkdownContainer"] {margin-bottom: 0}
@@ -90,7 +93,8 @@ STYLE = """<style>
  [data-testid="stMultiSelectTagsContainer"] [data-tag] * {color: #12181f}}
 @media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none}
  [class*="st-key-rows-"] {grid-template-columns: repeat(2, minmax(0, 1fr))}
- [class*="st-key-rows-"] > :first-child {display: none}
+ [class*="st-key-rows-"]:not([class*="-of-"]) > :first-child {display: none}
+ [class*="-of-"] [data-testid="stMarkdown"] p {text-align: left} [class*="-of-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
  [class*="st-key-rows-"] [data-testid="stMarkdown"] p {padding: .1rem .5rem .1rem 0}
  .st-key-rows-list [data-testid="stMarkdown"] p:nth-of-type(5) {text-align: left}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
