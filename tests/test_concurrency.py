@@ -91,7 +91,7 @@ def test_of_five_hundred_increments_none_is_lost(office: Office) -> None:
 
 
 def test_twelve_readers_and_four_writers_hear_of_no_lock(office: Office) -> None:
-    """F6: nobody is refused, and on SQLite a save takes less than a second. They pause as people do."""
+    """F6: nobody is refused, and a save takes less than a second. They pause as people do."""
     made = [office.opportunity() for _ in range(4)]
     end, took = time.monotonic() + 4, list[float]()
 
@@ -110,7 +110,8 @@ def test_twelve_readers_and_four_writers_hear_of_no_lock(office: Office) -> None
     turns = at_once(16, work)
     assert [] == [t for t in turns if isinstance(t, Refusal)]
     assert min(turns) > 0
-    assert office.name != "sqlite" or sorted(took)[len(took) * 99 // 100] < 1
+    most = 99 if office.name == "sqlite" else 95  # one stall of the machine is met by all four who write
+    assert sorted(took)[len(took) * most // 100] < 1
 
 
 @pytest.mark.parametrize("verb", ["deactivate", "demote"])
