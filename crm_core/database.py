@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from crm_core import clock, courses, denials, logs, preferences, rules, soundness, standings, tallies, walls
+from crm_core import answers, clock, courses, denials, logs, preferences, rules, soundness, standings, tallies, walls
 from crm_core.access import Actor
 from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 from crm_core.replica import MISPLACED, Replica
@@ -39,6 +39,7 @@ class Database:
         self.engine = engine
         self.replica: Replica | None = None
         self.check: soundness.Check | None = None
+        self.answers = answers.Answers(engine)
         self._saving = threading.Lock()
 
     @contextmanager
@@ -59,6 +60,23 @@ class Database:
         """
         with self._begin(write=True) as conn:
             yield conn
+
+    def ask(self, verb: Callable[..., Any], actor: Actor, *args: Any, **named: Any) -> Any:
+        """This function will run one reading verb in a transaction of its own, or give what it gave this actor before.
+
+        What was answered before is given while nobody saved anything since, and within a minute; beside a replica
+        everything is read. Whoever gets an answer leaves it as it is.
+        """
+
+        def read() -> Any:
+            with self.read() as conn:
+                return verb(conn, actor, *args, **named)
+
+        if self.check:
+            self.check.refuse()
+        if self.replica:
+            return read()
+        return self.answers.to((verb, actor.user_id, answers.fixed(args), answers.fixed(named)), read)
 
     def submit(self, verb: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """This function will run one command in a write transaction of its own, again where that is safe.
@@ -96,6 +114,7 @@ class Database:
         """This function will close every connection."""
         if self.check:
             self.check.stop()
+        self.answers.dispose()
         self.engine.dispose()
         if self.replica:
             self.replica.dispose()

@@ -36,7 +36,7 @@ def breakdown(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str
         switch("Order", list(ORDERS), sort, lambda name: f"Order: {ORDERS[name]}", here, "sort", st.selectbox)
     labels = visitor.ask(pipeline.choices, by)
     found = visitor.ask(pipeline.breakdown, slice_, by, code)
-    found["label"] = [periods.label(k) if by == "created" else labels.get(k, k) for k in found["key"]]
+    found = found.assign(label=[periods.label(k) if by == "created" else labels.get(k, k) for k in found["key"]])
     if found.empty:
         st.info(NOTHING)
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from functools import wraps
 from typing import Any
 
 import streamlit as st
@@ -73,14 +72,7 @@ def filter_bar(
         show(name, dimensions[name].label, getattr(slice_, name), f"filter-{name}-{version}", apply, known)
 
     def known_of(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        listed = [name for name in names if dimensions[name].kind not in INPUTS]
-
-        @wraps(choices)  # a refusal is kept under its name
-        def every(conn: Any, actor: Any) -> dict[str, Mapping[str, str]]:
-            return {name: choices(conn, actor, name) for name in listed}
-
-        found: dict[str, Mapping[str, str]] = visitor.ask(every)
-        return found
+        return {name: visitor.ask(choices, name) for name in names if dimensions[name].kind not in INPUTS}
 
     options = known_of((*first, *chosen))
     cells = st.container(key="filters").columns([1] * len(first) + [0.9], vertical_alignment="bottom")

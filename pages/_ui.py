@@ -33,10 +33,9 @@ class Visitor:
     currency: str
 
     def ask(self, verb: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """This function will run one reading verb of the core in a transaction of its own; a refusal is kept."""
+        """This function will ask one reading verb of the core (`Database.ask`); a refusal is kept."""
         try:
-            with _server.database().read() as conn:
-                return verb(conn, self.actor, *args, **named)
+            return _server.database().ask(verb, self.actor, *args, **named)
         except (NotAllowed, NotFound) as why:
             self.denied(verb, why)
             raise
