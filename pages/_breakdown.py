@@ -41,22 +41,21 @@ def breakdown(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str
         st.info(NOTHING)
         return
     found = _ordered(found, sort, by)
-    measure = "won_value" if sort in ("won_value", "win") else "value"
-    frame = pd.DataFrame(
+    won = sort in ("won_value", "win")
+    measure = "won_value" if won else "value"
+    marks = [
         {
-            "key": found["key"],
-            "label": found["label"],
-            "amount": found[measure].astype(float),
-            "shown": found[measure].map(visitor.compact),
-            "said": found["won" if measure == "won_value" else "count"].map(lambda n: counted(int(n))),
+            **{"key": row["key"], "label": row["label"], "amount": float(row[measure])},
+            **{"shown": visitor.compact(row[measure]), "said": counted(row["won" if won else "count"])},
         }
-    ).head(MOST if by != "created" else 36)
+        for row in found.head(MOST if by != "created" else 36).to_dict("records")
+    ]
     parts = pipeline.parts(slice_, by, code)
-    st.subheader(f"{'Won value' if measure == 'won_value' else 'Potential value'} by {_named(by)}")
-    height = 30 + 26 * len(frame)
-    tone = "green" if measure == "won_value" else "blue"
+    st.subheader(f"{'Won value' if won else 'Potential value'} by {_named(by)}")
+    height = 30 + 26 * len(marks)
+    tone = "green" if won else "blue"
     picked = _charts.draw(
-        _charts.ranked, frame, f"by-{by}-{hash((slice_, code, sort))}", height, visitor.currency, tone
+        _charts.ranked, marks, f"by-{by}-{hash((slice_, code, sort))}", height, visitor.currency, tone
     )
     if picked:
         st.switch_page("opportunities.py", query_params=_cell(parts, measure, picked["key"]))

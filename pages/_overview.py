@@ -43,11 +43,14 @@ def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
     for about, label, target, achieved, count, percent, _note in found.itertuples(index=False, name=None):
         amount, goal = float(achieved), None if target is None else float(target)
         shown, share = visitor.compact(achieved), _share(percent)
-        said = (shown, f"{share}, {counted(count)}", max(amount, goal or 0), f"{shown} · {share}")
-        marks.append((about, label, amount, goal, *said))
-    frame = pd.DataFrame(marks, columns=["key", "label", "amount", "target", "shown", "said", "top", "words"])
+        marks.append(
+            {
+                **{"key": about, "label": label, "amount": amount, "target": goal, "top": max(amount, goal or 0)},
+                **{"shown": shown, "said": f"{share}, {counted(count)}", "words": f"{shown} · {share}"},
+            }
+        )
     key = f"against-{kind}-{hash((slice_, code))}"
-    picked = _charts.draw(_charts.against, frame, key, 50 + 24 * len(frame), visitor.currency)
+    picked = _charts.draw(_charts.against, marks, key, 50 + 24 * len(marks), visitor.currency)
     if picked and part:
         st.switch_page("opportunities.py", query_params=query(part.narrowed(**{kind: picked["key"]}), "won_value"))
 
@@ -77,25 +80,25 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
         bars.append((step, steps.STEPS[step], level, level + change, change, tone, count))
         level += change
     bars.append(("closing", "Closing", Decimal(0), found.closing_value, found.closing_value, "blue", 0))
-    frame = pd.DataFrame(
-        [
-            (key, label, float(low), float(high), float(max(low, high)), float(amount), _signed(visitor, key, amount),
-             counted(count) if count else "", tone)
-            for key, label, low, high, amount, tone, count in bars
-        ],
-        columns=["key", "label", "low", "high", "top", "amount", "shown", "said", "tone"],
-    )  # fmt: skip
+    marks = [
+        {
+            **{"key": key, "label": label, "tone": tone},
+            **{"low": float(low), "high": float(high), "top": float(max(low, high)), "amount": float(amount)},
+            **{"shown": _signed(visitor, key, amount), "said": counted(count) if count else ""},
+        }
+        for key, label, low, high, amount, tone, count in bars
+    ]
     parts = {"opening": found.opening, "closing": found.closing}
     parts |= {step: slice_.but(moved=step, during=span) for step in found.steps["step"]}
     picked = _charts.draw(
-        _charts.waterfall, frame, f"bridge-{hash((slice_, span))}", 50 + 28 * len(frame), visitor.currency
+        _charts.waterfall, marks, f"bridge-{hash((slice_, span))}", 50 + 28 * len(marks), visitor.currency
     )
     if picked and (part := parts.get(picked["key"])):
         st.switch_page("opportunities.py", query_params=query(part))
 
     def links() -> None:
-        for row in frame.itertuples(index=False):
-            link(f"{row.label}: {row.shown} {row.said}", "opportunities", query(parts[row.key]))
+        for mark in marks:
+            link("{label}: {shown} {said}".format(**mark), "opportunities", query(parts[mark["key"]]))
 
     beside("The steps as links", "steps", links)
 
@@ -114,23 +117,22 @@ def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
         whole[key] += value
     ranked = sorted(split.itertuples(index=False, name=None), key=lambda row: -whole[row[0]])
     rank = {s.code: position for position, s in enumerate(lifecycle.STAGES)}
-    frame = pd.DataFrame(
-        [
-            (key, labels.get(key, key), code, lifecycle.STAGE[code].label, rank[code], float(value),
-             visitor.exact(value), counted(count))
-            for key, code, count, value, _won in ranked
-        ],
-        columns=["key", "label", "status", "stage", "rank", "amount", "shown", "said"],
-    )  # fmt: skip
+    marks = [
+        {
+            **{"key": key, "label": labels.get(key, key), "status": code, "stage": lifecycle.STAGE[code].label},
+            **{"rank": rank[code], "amount": float(value), "shown": visitor.exact(value), "said": counted(count)},
+        }
+        for key, code, count, value, _won in ranked
+    ]
     height = 60 + 24 * len(whole)
-    picked = _charts.draw(_charts.stacked, frame, f"open-{name}-{hash(slice_)}", height, visitor.currency)
+    picked = _charts.draw(_charts.stacked, marks, f"open-{name}-{hash(slice_)}", height, visitor.currency)
     if picked and (clicked := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
         st.switch_page("opportunities.py", query_params=query(clicked))
 
     def numbers() -> None:
-        for row in frame.itertuples(index=False):
-            clicked = slice_.narrowed(**{name: row.key, "status": row.status})
-            link(f"{row.label}, {row.stage}: {row.said} · {row.shown}", "opportunities", query(clicked))
+        for mark in marks:
+            clicked = slice_.narrowed(**{name: mark["key"], "status": mark["status"]})
+            link("{label}, {stage}: {said} · {shown}".format(**mark), "opportunities", query(clicked))
 
     beside("Open pipeline: the numbers as links", f"open-{name}", numbers)
 

@@ -11,15 +11,13 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from pages import _charts
 
 METRICS, CHARTS, ROWS = 8, 4, 50
-FRAME = pd.DataFrame(
+MARKS = [
     {
-        "key": [f"region_{n}" for n in range(20)],
-        "label": [f"Region {n}" for n in range(20)],
-        "amount": [float(1_000_000 * n % 7_000_000) for n in range(20)],
-        "shown": "₹12.3 L",
-        "said": "12 opportunities",
+        **{"key": f"region_{n}", "label": f"Region {n}", "amount": float(1_000_000 * n % 7_000_000)},
+        **{"shown": "₹12.3 L", "said": "12 opportunities"},
     }
-)
+    for n in range(20)
+]
 LIST = pd.DataFrame({f"column {c}": [f"value {c} of row {r}" for r in range(ROWS)] for c in range(8)})
 
 
@@ -37,7 +35,7 @@ def full() -> None:
         column.metric(f"Figure {number}", "₹12.3 Cr", "₹1.2 Cr")
     for number, column in enumerate(st.columns(2) * (CHARTS // 2)):
         with column:
-            _charts.draw(_charts.ranked, FRAME, f"chart {number}", 300, "INR", "blue")
+            _charts.draw(_charts.ranked, MARKS, f"chart {number}", 300, "INR", "blue")
     st.dataframe(LIST)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages import _charts
-from tests.bench.still import FRAME, lifespan
+from tests.bench.still import MARKS, lifespan
 
 TILES, STAGES, CHARTS, ROWS, COLUMNS = 9, 5, 3, 25, 7
 CHOICES = [f"Choice {number}" for number in range(20)]
@@ -57,7 +57,7 @@ def dashboard() -> None:
         if number < CHARTS:
             with column:
                 st.subheader(f"Chart {number}")
-                _charts.draw(_charts.ranked, FRAME, f"chart {number}", 300, "INR", "blue")
+                _charts.draw(_charts.ranked, MARKS, f"chart {number}", 300, "INR", "blue")
                 st.expander("The numbers as links")
 
 
