@@ -267,7 +267,7 @@ def breakdown(conn: Connection, actor: Actor, slice_: Slice, by: str, code: str 
     for name, (dimension, part) in parts(slice_, by, code).items():
         if part is None:
             continue
-        for key, count, value, won_value in totals(conn, actor, part, dimension).itertuples(index=False):
+        for key, count, value, won_value in frames.rows(totals(conn, actor, part, dimension)):
             row = rows.setdefault(key, {"key": key, **zero})
             row |= {
                 "made": {"count": count, "value": value},
@@ -334,6 +334,11 @@ def listing(
         order.beside(rows[0], ahead=False) if before and rows else "",
         order.beside(rows[-1], ahead=True) if behind and rows else "",
     )
+
+
+def listings(conn: Connection, actor: Actor, parts: Sequence[tuple[Slice, str]], per_page: int = 25) -> list[Listing]:
+    """This function will read the first page of each of several slices, each in its order, of one moment."""
+    return [listing(conn, actor, slice_, sort, per_page=per_page) for slice_, sort in parts]
 
 
 def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Movement:

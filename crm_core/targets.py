@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, select
 
-from crm_core import audit, fields, lifecycle, periods, pipeline, settings, users
+from crm_core import audit, fields, frames, lifecycle, periods, pipeline, settings, users
 from crm_core.access import Actor, Person, person, require, targets_visible_to
 from crm_core.commands import CHANGED, command, put
 from crm_core.errors import Conflict, Invalid, Problems, Sentence
@@ -97,7 +97,7 @@ def achieved(conn: Connection, actor: Actor, kind: str, slice_: Slice, code: str
     asking = person(conn, actor)
     part = _won(slice_, code)
     won = pipeline.totals(conn, actor, part, by=kind) if part else pd.DataFrame(columns=[kind, *pipeline.MEASURES])
-    sums = {about: (won_value, count) for about, count, _value, won_value in won.itertuples(index=False, name=None)}
+    sums = {about: (won_value, count) for about, count, _value, won_value in frames.rows(won)}
     labels = _labels(conn, kind, sums)
     shown = _shown(asking, kind, slice_, labels)
     period = periods.parse(code)

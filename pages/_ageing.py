@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from crm_core import flow, lifecycle, periods, pipeline
+from crm_core import flow, frames, lifecycle, periods, pipeline
 from crm_core.slices import AGES, Slice
 from pages._server import plain
 from pages._tables import MOST, NOTHING, query, table
@@ -28,7 +28,7 @@ def ageing(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) 
         key=lambda v: v.map({k: n for n, k in enumerate((*lifecycle.STAGE, *AGES))}),
     )
     rows = []
-    for status, age, count, value, _won in found.itertuples(index=False):
+    for status, age, count, value, _won in frames.rows(found):
         there = slice_.narrowed(status=status, age=age)
         said = Slice(age=age).sentence().partition(": ")[2]
         cells = [(lifecycle.STAGE[status].label, None), (said, None), (f"{count:,}", query(there))]
@@ -54,7 +54,7 @@ def ageing(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) 
                 (visitor.exact(row.value), None),
                 (row.owner, None),
             ]
-            for row in late.rows.itertuples(index=False)
+            for row in frames.rows(late.rows)
         ],
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from crm_core import periods, pipeline
+from crm_core import frames, periods, pipeline
 from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
 from pages._tables import MOST, NOTHING, query, switch, table
@@ -62,13 +62,13 @@ def breakdown(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str
     rows = [
         [
             (row.label, _cell(parts, "value", row.key)),
-            (f"{row.count_:,}", _cell(parts, "value", row.key)),
+            (f"{row.count:,}", _cell(parts, "value", row.key)),
             (visitor.exact(row.value), _cell(parts, "value", row.key)),
             (f"{row.won:,} · {visitor.exact(row.won_value)}", _cell(parts, "won_value", row.key)),
             (f"{row.lost:,} · {visitor.exact(row.lost_value)}", _cell(parts, "lost", row.key)),
             ("–" if row.win is None else f"{row.win:.1f} %", None),
         ]
-        for row in found.rename(columns={"count": "count_"}).itertuples(index=False)
+        for row in frames.rows(found)
     ]
     table("by", (_named(by).capitalize(), "Opportunities", "Potential value", "Won", "Lost", "Win %"), rows)
 

@@ -50,10 +50,11 @@ def filter_bar(
     first: tuple[str, ...],
     keep: Mapping[str, Any] | None = None,
     without: tuple[str, ...] = (),
+    lead: Callable[[], None] = lambda: None,
 ) -> None:
     """This function will show the filters of a slice; a change goes into the URL, and the URL is what is shown.
 
-    `first` stand in a row, the others under “More”, with a chip for each that is set; `choices` is
+    `first` stand in a row after what `lead` draws, the others under “More”, with a chip for each that is set; `choices` is
     the core's verb for a dimension's values. The inputs are keyed by the slice they show, so another
     URL (Back, Forward, a link) shows its own.
     """
@@ -75,12 +76,13 @@ def filter_bar(
         return {name: visitor.ask(choices, name) for name in names if dimensions[name].kind not in INPUTS}
 
     options = known_of((*first, *chosen))
-    cells = st.container(key="filters").columns([1] * len(first) + [0.9], vertical_alignment="bottom")
-    for cell, name in zip(cells, first, strict=False):
-        with cell:
+    row = st.container(key="filters", horizontal=True, vertical_alignment="bottom")
+    with row:
+        lead()
+        for name in first:
             field(name, options)
     # its key stays, so that it stays open while filters inside it are chosen; closed, it is not built
-    more = cells[-1].popover(
+    more = row.popover(
         f"More ({len(chosen)})" if chosen else "More", icon=":material/tune:", key="more", on_change="rerun"
     )
     if more.open:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from crm_core import headline, lifecycle, periods, pipeline, steps, targets
+from crm_core import frames, headline, lifecycle, periods, pipeline, steps, targets
 from crm_core.slices import Slice
 from pages import _charts
 from pages._server import plain
@@ -40,7 +40,7 @@ def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
         return
     part = headline.closed(slice_, code or None, lifecycle.WON)
     marks = []
-    for about, label, target, achieved, count, percent, _note in found.itertuples(index=False, name=None):
+    for about, label, target, achieved, count, percent, _note in frames.rows(found):
         amount, goal = float(achieved), None if target is None else float(target)
         shown, share = visitor.compact(achieved), _share(percent)
         marks.append(
@@ -56,7 +56,7 @@ def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
 
     def numbers() -> None:
         rows = []
-        for about, label, target, achieved, _count, percent, note in found.itertuples(index=False, name=None):
+        for about, label, target, achieved, _count, percent, note in frames.rows(found):
             to = part.narrowed(**{kind: about}) if part else None
             opens = query(to, "won_value") if to else None
             share = _share(percent) + (f" ({note})" if note else "")
@@ -75,7 +75,7 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     level = found.opening_value
     bars = [("opening", "Opening", Decimal(0), level, level, "blue", 0)] if found.opening else []
     tones = {"new": "violet", "won": "green", "rejected": "gray", "lost": "red"}
-    for step, count, change in found.steps.itertuples(index=False, name=None):
+    for step, count, change in frames.rows(found.steps):
         tone = tones.get(step, "violet" if change > 0 else "red")
         bars.append((step, steps.STEPS[step], level, level + change, change, tone, count))
         level += change
@@ -115,7 +115,7 @@ def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
     whole: dict[str, Decimal] = defaultdict(Decimal)
     for key, value in zip(split[name], split["value"], strict=True):
         whole[key] += value
-    ranked = sorted(split.itertuples(index=False, name=None), key=lambda row: -whole[row[0]])
+    ranked = sorted(frames.rows(split), key=lambda row: -whole[row[0]])
     rank = {s.code: position for position, s in enumerate(lifecycle.STAGES)}
     marks = [
         {

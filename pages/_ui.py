@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from crm_core import access, audit, lifecycle, money, periods, preferences, sign_ins
 from crm_core.access import Actor, Person
@@ -166,6 +167,13 @@ def params() -> dict[str, list[str]]:
 def param(name: str) -> str:
     """This function will read one parameter of the URL, or ""."""
     return (st.query_params.get_all(name) or [""])[-1]
+
+
+def head(title: str) -> DeltaGenerator:
+    """This function will show a page's title; what is drawn in what it returns stands beside that."""
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="head")
+    row.title(title)
+    return row
 
 
 def counted(count: int, noun: str = "opportunities") -> str:

@@ -1,15 +1,13 @@
 """The board: a slice of the pipeline as columns by status, each headed by the sums of the whole slice."""
 
-from functools import wraps
-
 import streamlit as st
 
-from crm_core import access, lifecycle, opportunities, periods, pipeline, walks
+from crm_core import access, frames, lifecycle, opportunities, periods, pipeline, walks
 from crm_core.slices import Slice
 from pages._filters import SORT_LABELS, filter_bar, notices, order
 from pages._forms import forget_seen
 from pages._move_form import move_form
-from pages._ui import counted, enter, link, live, param, params, plain, status
+from pages._ui import counted, enter, head, link, live, param, params, plain, status
 from pages._views import view_bar
 
 CARDS = 12
@@ -19,16 +17,6 @@ slice_ = Slice.from_params(params())
 sort = param("sort") if param("sort") in SORT_LABELS else walks.DEFAULT_SORT
 keep = {"sort": param("sort")}
 today = slice_.day() or periods.today()
-
-
-@wraps(pipeline.listing)
-def columns(conn, actor) -> dict[str, pipeline.Listing]:
-    """This function will read the first cards of each status with the figures of all of it."""
-    return {
-        code: pipeline.listing(conn, actor, part, order_of(code), per_page=CARDS)
-        for code in lifecycle.STAGE
-        if (part := slice_.narrowed(status=code))
-    }
 
 
 def order_of(code: str) -> str:
@@ -44,7 +32,7 @@ def lane(code: str, listing: pipeline.Listing) -> None:
         st.header(status(code), anchor=False)
         st.markdown(f"**{plain(visitor.compact(listing.won_value if won else listing.value))}**")
         link(counted(listing.count), "opportunities", query)
-    for item in listing.rows.itertuples(index=False):
+    for item in frames.rows(listing.rows):
         with st.container(border=True, key=f"card-{item.id}", gap="xxsmall"):
             card(item)
     if listing.count > CARDS:
@@ -89,9 +77,7 @@ def moves(item) -> None:
             move_form(visitor, record, possible[chosen], st.rerun)
 
 
-title, share = st.columns([5, 1], vertical_alignment="bottom")
-title.title("Board")
-with share:
+with head("Board"):
     view_bar(visitor, "board")
 filter_bar(visitor, slice_, pipeline.choices, ("q", "status", "region", "business_unit", "owner"), keep)
 known = notices(visitor, slice_, pipeline.names, ("sort",))
@@ -100,13 +86,14 @@ if slice_.moved or slice_.during:
     st.info("The board shows what stands, not what moved; the list shows that.")
     link("Open the list", "opportunities", slice_.to_params())
     st.stop()
-lanes = visitor.ask(columns)
-figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
+parts = {code: (part, order_of(code)) for code in lifecycle.STAGE if (part := slice_.narrowed(status=code))}
+lanes = dict(zip(parts, visitor.ask(pipeline.listings, list(parts.values()), CARDS), strict=True))
+figures = st.container(horizontal=True, vertical_alignment="bottom", key="sums")
 count, value, won_value = (sum(getattr(lane_, name) for lane_ in lanes.values()) for name in pipeline.MEASURES)
 figures.markdown(
     f"{counted(count)} · potential value **{plain(visitor.exact(value))}** · won value {plain(visitor.exact(won_value))}"
 )
-with ordering:
+with figures:
     order(SORT_LABELS, sort, slice_.to_params())
 if not count:
     st.info("No opportunities for this selection.")

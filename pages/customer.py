@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crm_core import customers, leads, offers, pipeline
+from crm_core import customers, frames, leads, offers, pipeline
 from crm_core.errors import Refusal
 from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
@@ -62,7 +62,7 @@ here = Slice(customer=record.id)
 listing = visitor.ask(pipeline.listing, here, per_page=10)
 st.header("Opportunities", anchor=False)
 link(f"{counted(listing.count)} · {visitor.exact(listing.value)}", "opportunities", here.to_params())
-for row in listing.rows.itertuples(index=False):
+for row in frames.rows(listing.rows):
     with st.container(key=f"row-{row.id}"):
         name, value, stage = st.columns((3, 1.2, 1.2), gap="small")
         with name:

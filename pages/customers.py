@@ -5,16 +5,14 @@ import streamlit as st
 from crm_core import customers
 from pages._filters import page_number, pager
 from pages._tables import grid, lines
-from pages._ui import counted, enter, go, link, param
+from pages._ui import counted, enter, go, head, link, param
 
 PAGE_SIZE = 25
 
 visitor = enter("customers")
 q = param("q")
-title, new = st.columns([4, 1], vertical_alignment="bottom")
-title.title("Customers")
-if visitor.person.may("customer.create"):
-    with new:
+with head("Customers"):
+    if visitor.person.may("customer.create"):
         link("New customer", "new_customer", icon=":material/add:")
 st.text_input(
     "Search",

@@ -13,7 +13,7 @@ from pages._foreseen import foreseen
 from pages._overview import overview
 from pages._period import chosen, period_input
 from pages._tables import query
-from pages._ui import SPREADSHEET, counted, enter, go, link, live, page_url, param, params, plain, status
+from pages._ui import SPREADSHEET, counted, enter, go, head, link, live, page_url, param, params, plain, status
 from pages._views import view_bar
 
 FILTERS = ("region", "business_unit", "owner", "product", "asof")
@@ -94,10 +94,8 @@ def stages(code: str) -> None:
                 link(counted(sums.count), "opportunities", query(parts[stage.code], measure))
 
 
-title, beside = st.columns([3, 2], vertical_alignment="bottom")
-title.title("Pipeline")
 code = chosen()
-with beside.container(horizontal=True, horizontal_alignment="right", key="view-beside"):
+with head("Pipeline"):
     if visitor.person.may("export"):
         address = page_url(slice_.to_params() | kept)
         st.download_button(
@@ -109,11 +107,14 @@ with beside.container(horizontal=True, horizontal_alignment="right", key="view-b
             on_click="ignore",
         )
     view_bar(visitor, "dashboard")
-choosing, filtering = st.columns([1, 5], vertical_alignment="top")
-with choosing:
+
+
+def period() -> None:
+    """This function will show the period among the filters."""
     period_input(code, lambda found: go(slice_.to_params() | kept | {"period": found}))
-with filtering:
-    filter_bar(visitor, slice_, pipeline.choices, FILTERS, kept, without=("moved", "during", "reached", "age"))
+
+
+filter_bar(visitor, slice_, pipeline.choices, FILTERS, kept, ("moved", "during", "reached", "age"), period)
 said = slice_.sentence(notices(visitor, slice_, pipeline.names, KEPT))
 st.caption(plain(said + (f"; period: {periods.label(code)}" if code else "; all time")))
 figures(code)

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from crm_core import leads, lifecycle, periods
+from crm_core import frames, leads, lifecycle, periods
 from crm_core.slices import LeadSlice
 from pages._filters import filter_bar, notices, order, page_number, pager
 from pages._tables import grid, lines
-from pages._ui import counted, enter, link, param, params, plain, status
+from pages._ui import counted, enter, head, link, param, params, plain, status
 from pages._views import view_bar
 
 VIEW = ("sort", "page")
@@ -25,21 +25,18 @@ slice_ = LeadSlice.from_params(params())
 sort = param("sort") if param("sort") in SORT_LABELS else leads.DEFAULT_SORT
 keep = {"sort": param("sort")}
 
-title, share, new = st.columns([5, 1, 1.3], vertical_alignment="bottom")
-title.title("Leads")
-with share:
+with head("Leads"):
     view_bar(visitor, "leads")
-if visitor.person.may("lead.create"):
-    with new:
+    if visitor.person.may("lead.create"):
         link("New lead", "new_lead", icon=":material/add:")
 filter_bar(visitor, slice_, leads.choices, ("q", "status", "owner", "source"), keep)
 known = notices(visitor, slice_, leads.names, VIEW)
 frame, count = visitor.ask(leads.listing, slice_, sort, page_number(), PAGE_SIZE)
 pages = max(1, -(-count // PAGE_SIZE))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
-figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
+figures = st.container(horizontal=True, vertical_alignment="bottom", key="sums")
 figures.markdown(counted(count, "leads"))
-with ordering:
+with figures:
     order(SORT_LABELS, sort, slice_.to_params() | keep)
 if not count:
     st.info("No leads for this selection.")
@@ -55,5 +52,5 @@ def row(lead) -> list:
     ]
 
 
-grid("leads", HEADINGS, map(row, frame.itertuples(index=False)))
+grid("leads", HEADINGS, map(row, frames.rows(frame)))
 pager(min(page_number(), pages), pages, slice_.to_params() | keep)

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from crm_core import exports, opportunities, periods, pipeline, users, walks
+from crm_core import exports, frames, opportunities, periods, pipeline, users, walks
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
 from pages import _server
 from pages._filters import SORT_LABELS, filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
 from pages._tables import grid, lines
-from pages._ui import SPREADSHEET, counted, enter, link, page_url, param, params, plain, status
+from pages._ui import SPREADSHEET, counted, enter, head, link, page_url, param, params, plain, status
 from pages._views import view_bar
 
 VIEW = ("sort", "page", "after", "sum")
@@ -20,17 +20,14 @@ slice_ = Slice.from_params(params())
 sort = param("sort") if param("sort") in SORT_LABELS else walks.DEFAULT_SORT
 keep = {"sort": param("sort"), "sum": param("sum")}
 
-title, share, new = st.columns([5, 1, 1.3], vertical_alignment="bottom")
-title.title("Opportunities")
-with share:
+with head("Opportunities"):
     view_bar(visitor, "opportunities")
-if visitor.person.may("opportunity.create"):
-    with new:
+    if visitor.person.may("opportunity.create"):
         link("New opportunity", "new_opportunity", icon=":material/add:")
 filter_bar(visitor, slice_, pipeline.choices, ("q", "status", "region", "business_unit", "owner"), keep)
 known = notices(visitor, slice_, pipeline.names, VIEW)
 listing = visitor.ask(pipeline.listing, slice_, sort, page_number(), after=param("after"))
-items = list(listing.rows.itertuples(index=False))
+items = frames.rows(listing.rows)
 back = {name: values for name, values in params().items() if name != "id"}
 
 
@@ -89,7 +86,7 @@ def download(kind: str, mime: str, verb, *more) -> None:
 
 
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
-figures, ordering = st.columns([3, 1], vertical_alignment="bottom")
+figures = st.container(horizontal=True, vertical_alignment="bottom", key="sums")
 if listing.change is not None:
     moved_by = f"changed the open pipeline by **{plain(visitor.exact(listing.change))}**"
     figures.markdown(f"{counted(listing.count)} · {moved_by} · potential value {plain(visitor.exact(listing.value))}")
@@ -100,7 +97,7 @@ else:
         f"{counted(listing.count)} · potential value **{plain(visitor.exact(listing.value))}** · "
         f"won value {plain(visitor.exact(listing.won_value))}"
     )
-with ordering:
+with figures:
     order(SORT_LABELS, sort, slice_.to_params() | keep)
 if not listing.count:
     st.info("No opportunities for this selection.")

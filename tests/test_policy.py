@@ -188,6 +188,11 @@ POLICY = {
     "pipeline.listing": Rule(
         LISTS, "", lambda conn, actor, it: it.deal in set(pipeline.listing(conn, actor, Slice()).rows["id"])
     ),
+    "pipeline.listings": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: it.deal in set(pipeline.listings(conn, actor, [(Slice(), "value")])[0].rows["id"]),
+    ),
     "pipeline.ids": Rule(LISTS, "", lambda conn, actor, it: it.deal in pipeline.ids(conn, actor, Slice())),
     "pipeline.totals": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.totals(conn, actor, Slice(customer=it.customer))["count"][0]

@@ -194,6 +194,14 @@ def listing(company: Company, name: str) -> tuple[Any, Any]:
     return wanted, got
 
 
+def listings(company: Company, name: str) -> tuple[Any, Any]:
+    """Several lists at once, each as it is by itself."""
+    parts = [(slice_, "-value") for slice_ in company.slices()]
+    got = company.ask(pipeline.listings, name, parts, 1000)
+    wanted = [set(company.in_slice(name, slice_)) for slice_, _sort in parts]
+    return [(len(ids), ids) for ids in wanted], [(listing.count, set(listing.rows["id"])) for listing in got]
+
+
 def key(deal: Any, dimension: str) -> str:
     column = DIMENSIONS[dimension].column.key
     at = deal._mapping[column]
@@ -597,6 +605,7 @@ READS: dict[str, Oracle] = {
     "forecast.likely": visible(likely, won_and_weighed),
     "forecast.backtest": backtest,
     "pipeline.listing": listing,
+    "pipeline.listings": listings,
     "pipeline.totals": totals,
     "pipeline.ids": ids,
     "pipeline.series": series,
