@@ -124,9 +124,11 @@ def pager(page: int, pages: int, params_: Mapping[str, Any], beside: tuple[str, 
         turn("Next", page + 1, behind)
 
 
-def order(labels: Mapping[str, str], sort: str, params_: Mapping[str, Any]) -> None:
-    """This function will show the orders a list can have; another one goes into the URL."""
-    st.selectbox(
+def order(said: str, labels: Mapping[str, str], sort: str, params_: Mapping[str, Any]) -> None:
+    """This function will show what a list comes to (Markdown) and the orders it can have; another one goes into the URL."""
+    row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="sums")
+    row.markdown(said)
+    row.selectbox(
         "Order",
         list(labels),
         index=list(labels).index(sort),
@@ -134,6 +136,7 @@ def order(labels: Mapping[str, str], sort: str, params_: Mapping[str, Any]) -> N
         key=f"sort-{sort}",
         on_change=lambda: go({**params_, "sort": st.session_state[f"sort-{sort}"]}),
         label_visibility="collapsed",
+        width=240,
     )
 
 

@@ -91,14 +91,14 @@ STYLE = """<style>
  [data-testid="stSidebarUserContent"] a {color: #8ab8ea}
  [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:hover,
  [data-testid="stMultiSelectTagsContainer"] [data-tag] * {color: #12181f}}
-@media (max-width: 640px) {h1 {font-size: 1.7rem !important} [class*="st-key-head-"] {display: none}
+@media (max-width: 640px) {h1 {font-size: 1.7rem !important} .st-key-head {gap: .5rem !important} [class*="st-key-head-"] {display: none}
  [class*="st-key-rows-"] {grid-template-columns: repeat(2, minmax(0, 1fr))}
  [class*="st-key-rows-"]:not([class*="-of-"]) > :first-child {display: none}
  [class*="-of-"] [data-testid="stMarkdown"] p {text-align: left} [class*="-of-"] [data-testid="stPageLink-NavLink"] {justify-content: flex-start}
  [class*="st-key-rows-"] [data-testid="stMarkdown"] p {padding: .1rem .5rem .1rem 0}
  .st-key-rows-list [data-testid="stMarkdown"] p:nth-of-type(5) {text-align: left}
  [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem; padding-bottom: .3rem}
- [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters [data-testid="stColumn"] {
+ [class*="st-key-row-"] [data-testid="stColumn"], .st-key-filters > * {
   min-width: 45% !important; flex: 1 1 45% !important}
  [class*="st-key-log-"] [data-testid="stHorizontalBlock"] {gap: .3rem .5rem}
  [class*="st-key-log-"] [data-testid="stColumn"] [data-testid="stColumn"] {min-width: 28% !important; flex: 1 1 28% !important}}

@@ -88,13 +88,9 @@ if slice_.moved or slice_.during:
     st.stop()
 parts = {code: (part, order_of(code)) for code in lifecycle.STAGE if (part := slice_.narrowed(status=code))}
 lanes = dict(zip(parts, visitor.ask(pipeline.listings, list(parts.values()), CARDS), strict=True))
-figures = st.container(horizontal=True, vertical_alignment="bottom", key="sums")
 count, value, won_value = (sum(getattr(lane_, name) for lane_ in lanes.values()) for name in pipeline.MEASURES)
-figures.markdown(
-    f"{counted(count)} · potential value **{plain(visitor.exact(value))}** · won value {plain(visitor.exact(won_value))}"
-)
-with figures:
-    order(SORT_LABELS, sort, slice_.to_params())
+said = f"{counted(count)} · potential value **{plain(visitor.exact(value))}** · won value {plain(visitor.exact(won_value))}"
+order(said, SORT_LABELS, sort, slice_.to_params())
 if not count:
     st.info("No opportunities for this selection.")
     st.stop()

@@ -34,10 +34,7 @@ known = notices(visitor, slice_, leads.names, VIEW)
 frame, count = visitor.ask(leads.listing, slice_, sort, page_number(), PAGE_SIZE)
 pages = max(1, -(-count // PAGE_SIZE))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
-figures = st.container(horizontal=True, vertical_alignment="bottom", key="sums")
-figures.markdown(counted(count, "leads"))
-with figures:
-    order(SORT_LABELS, sort, slice_.to_params() | keep)
+order(counted(count, "leads"), SORT_LABELS, sort, slice_.to_params() | keep)
 if not count:
     st.info("No leads for this selection.")
     st.stop()

@@ -86,19 +86,17 @@ def download(kind: str, mime: str, verb, *more) -> None:
 
 
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
-figures = st.container(horizontal=True, vertical_alignment="bottom", key="sums")
 if listing.change is not None:
     moved_by = f"changed the open pipeline by **{plain(visitor.exact(listing.change))}**"
-    figures.markdown(f"{counted(listing.count)} · {moved_by} · potential value {plain(visitor.exact(listing.value))}")
+    said = f"{counted(listing.count)} · {moved_by} · potential value {plain(visitor.exact(listing.value))}"
 elif param("sum") == "won":
-    figures.markdown(f"{counted(listing.count)} · won value **{plain(visitor.exact(listing.won_value))}**")
+    said = f"{counted(listing.count)} · won value **{plain(visitor.exact(listing.won_value))}**"
 else:
-    figures.markdown(
+    said = (
         f"{counted(listing.count)} · potential value **{plain(visitor.exact(listing.value))}** · "
         f"won value {plain(visitor.exact(listing.won_value))}"
     )
-with figures:
-    order(SORT_LABELS, sort, slice_.to_params() | keep)
+order(said, SORT_LABELS, sort, slice_.to_params() | keep)
 if not listing.count:
     st.info("No opportunities for this selection.")
     st.stop()
