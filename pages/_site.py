@@ -77,8 +77,9 @@ STYLE = """<style>
 [data-testid="stPageLink-NavLink"] p {color: #2563a8; font-weight: 500; white-space: normal; overflow: visible}
 [data-testid="stPageLink-NavLink"] {height: auto}
 [data-testid="stSidebarUserContent"] a {color: #2563a8}
-[class*="st-key-fact-"] {flex-wrap: nowrap}
-[class*="st-key-fact-"] [data-testid="stText"] {font-size: .9rem}
+[class*="st-key-facts-"] [data-testid="stMarkdownContainer"] {display: grid; grid-template-columns: 7.5rem 1fr; gap: .5rem .75rem; align-items: baseline; margin-bottom: 0}
+[class*="st-key-facts-"] p {font-size: .9rem; margin: 0; overflow-wrap: anywhere}
+[class*="st-key-facts-"] p:nth-of-type(odd) {font-size: .875rem; color: color-mix(in srgb, currentColor 60%, transparent)}
 [class*="st-key-card-"] p, [class*="st-key-card-"] [data-testid="stText"] {font-size: .875rem; line-height: 1.4}
 [class*="st-key-card-"] [data-testid="stPageLink-NavLink"] {padding-left: 0}
 .st-key-board h2 {font-size: 1rem; padding: 0}

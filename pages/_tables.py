@@ -47,6 +47,14 @@ def grid(name: str, headings: Iterable[str], rows: Iterable[Iterable[str | tuple
             st.markdown("\n\n".join([*said, "---"]))
 
 
+def facts(name: str, *rows: tuple[str, str | None]) -> None:
+    """This function will show those of a record's facts that are known: label and value, plain text."""
+    known = [(label, value) for label, value in rows if value]
+    if known:
+        with st.container(key=f"facts-{name}"):
+            st.markdown("\n\n".join(cell for label, value in known for cell in (label, lines(*value.splitlines()))))
+
+
 def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:
     """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,)."""
     headings = list(headings)

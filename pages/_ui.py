@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
@@ -271,15 +271,6 @@ def status(code: str, stages: Mapping[str, lifecycle.Stage] = lifecycle.STAGE) -
     """This function will write a status recognisable with and without colour, for Markdown."""
     stage = stages[code]
     return f":{stage.tone}-badge[{stage.mark} {stage.label}]"
-
-
-def facts(rows: Iterable[tuple[str, str | None]]) -> None:
-    """This function will show those of a record's facts that are known: label and value, plain text."""
-    for label, value in rows:
-        if value:
-            with st.container(horizontal=True, gap="small", key=f"fact-{label}"):
-                st.caption(label, width=120)
-                st.text(value, width="stretch")
 
 
 def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:

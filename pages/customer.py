@@ -8,7 +8,8 @@ from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
 from pages._forms import problems, save, show
-from pages._ui import all_changes, counted, enter, facts, link, load, param, plain, status
+from pages._tables import facts
+from pages._ui import all_changes, counted, enter, link, load, param, plain, status
 
 visitor = enter("customer")
 record = load(visitor, customers.get, "customers")
@@ -51,10 +52,10 @@ elif not record.active:
     st.warning("This customer is inactive and cannot be chosen for new opportunities.")
 left, right = st.columns(2)
 with left.container(border=True):
-    facts([("Contact", record.contact), ("Phone", record.phone), ("E-mail", record.email)])
+    facts("contact", ("Contact", record.contact), ("Phone", record.phone), ("E-mail", record.email))
 with right.container(border=True):
-    facts([("GSTIN", record.gstin), ("City, state", ", ".join(filter(None, (record.city, record.state))))])
-    facts([("Notes", record.notes)])
+    place = ", ".join(filter(None, (record.city, record.state)))
+    facts("place", ("GSTIN", record.gstin), ("City, state", place), ("Notes", record.notes))
     if record.source_lead_id:
         source_lead()
 

@@ -8,7 +8,8 @@ from crm_core.slices import LeadSlice
 from pages import _lead_form
 from pages._forms import amount, choice, problems, save, show
 from pages._opportunity_form import inputs
-from pages._ui import enter, explain_access, facts, link, load, param, params, plain, status, timeline
+from pages._tables import facts
+from pages._ui import enter, explain_access, link, load, param, params, plain, status, timeline
 
 visitor = enter("lead")
 record = load(visitor, leads.get, "leads")
@@ -77,16 +78,21 @@ elif record.duplicate_of_customer_id:
 left, right = st.columns(2)
 with left.container(border=True):
     facts(
-        [
-            ("E-mail", record.email),
-            ("Phone", record.phone),
-            ("City, state", ", ".join(filter(None, (record.city, record.state)))),
-        ]
+        "contact",
+        ("E-mail", record.email),
+        ("Phone", record.phone),
+        ("City, state", ", ".join(filter(None, (record.city, record.state)))),
     )
 with right.container(border=True):
-    facts([("Source", record.source_label), ("Region", record.region_label), ("Owner", record.owner)])
-    facts([("Product interest", PRODUCTS.get(record.product)), ("Created", periods.moment(record.created_at))])
-facts([("Notes", record.notes), ("Why it ended", record.note)] if record.note else [("Notes", record.notes)])
+    facts(
+        "origin",
+        ("Source", record.source_label),
+        ("Region", record.region_label),
+        ("Owner", record.owner),
+        ("Product interest", PRODUCTS.get(record.product)),
+        ("Created", periods.moment(record.created_at)),
+    )
+facts("notes", ("Notes", record.notes), ("Why it ended", record.note))
 
 possible = visitor.ask(leads.moves, record)
 direct = [move for move in possible if move.name in VERBS]

@@ -6,7 +6,8 @@ from crm_core import offers, periods
 from crm_core.schema import OFFER_STATUSES
 from pages._forms import problems, save, show
 from pages._offer_form import inputs
-from pages._ui import enter, facts, link, load, plain, timeline
+from pages._tables import facts
+from pages._ui import enter, link, load, plain, timeline
 
 visitor = enter("offer")
 record = load(visitor, offers.get, "opportunities")
@@ -16,9 +17,9 @@ st.title(plain(f"Offer {record.number}"))
 left, right = st.columns(2)
 with left.container(border=True):
     link(f"Customer: {record.customer}", "customer", {"id": str(record.customer_id)})
-    facts([("Amount", visitor.exact(record.amount)), ("Date", periods.day(record.offered_on))])
+    facts("sum", ("Amount", visitor.exact(record.amount)), ("Date", periods.day(record.offered_on)))
 with right.container(border=True):
-    facts([("Status", OFFER_STATUSES[record.status]), ("Document", record.document_url)])
+    facts("state", ("Status", OFFER_STATUSES[record.status]), ("Document", record.document_url))
     if record.document_url:
         st.link_button("Open the document", record.document_url, icon=":material/open_in_new:")
 if visitor.ask(offers.editable, record):

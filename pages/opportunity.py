@@ -8,7 +8,8 @@ from crm_core.slices import Slice
 from pages._forms import amount, choice, problems, rupees, save, show
 from pages._move_form import move_form
 from pages._opportunity_form import inputs
-from pages._ui import enter, explain_access, facts, link, load, param, params, plain, status, timeline
+from pages._tables import facts
+from pages._ui import enter, explain_access, link, load, param, params, plain, status, timeline
 
 KEPT = ("sort", "page", "after", "sum", "back")
 
@@ -79,18 +80,34 @@ st.markdown(f"{status(record.status)} {plain(record.title or '')}")
 first, second, third = st.columns(3)
 with first.container(border=True):
     won = visitor.exact(record.won_value) if record.won_value is not None else None
-    facts([("Potential value", visitor.exact(record.value)), ("Won value", won)])
     outcome = visitor.ask(settings.reasons).get(record.reason) if record.reason else None
-    facts([("Reason", outcome), ("In their words", record.note)])
-    facts([("Created", periods.moment(record.created_at)), ("Closed", periods.moment(record.closed_at))])
+    facts(
+        "course",
+        ("Potential value", visitor.exact(record.value)),
+        ("Won value", won),
+        ("Reason", outcome),
+        ("In their words", record.note),
+        ("Created", periods.moment(record.created_at)),
+        ("Closed", periods.moment(record.closed_at)),
+    )
 with second.container(border=True):
     link(f"Customer: {record.customer}", "customer", {"id": str(record.customer_id)})
-    facts([("Region", record.region_label), ("City, state", ", ".join(filter(None, (record.city, record.state))))])
-    facts([("Business unit", record.business_unit_label), ("Product interest", PRODUCTS[record.product])])
+    facts(
+        "place",
+        ("Region", record.region_label),
+        ("City, state", ", ".join(filter(None, (record.city, record.state)))),
+        ("Business unit", record.business_unit_label),
+        ("Product interest", PRODUCTS[record.product]),
+    )
 with third.container(border=True):
-    facts([("Sales engineer", record.owner), ("Application engineer", record.application_engineer)])
-    facts([("Expected close", periods.day(record.expected_close_on)), ("Next step", record.next_step)])
-    facts([("Next step on", periods.day(record.next_step_on))])
+    facts(
+        "people",
+        ("Sales engineer", record.owner),
+        ("Application engineer", record.application_engineer),
+        ("Expected close", periods.day(record.expected_close_on)),
+        ("Next step", record.next_step),
+        ("Next step on", periods.day(record.next_step_on)),
+    )
     if record.offer_id:
         link(f"Open offer {record.offer_number}", "offer", {"id": str(record.offer_id)}, icon=":material/description:")
     elif visitor.person.may("offer.create") and (linkable or visitor.ask(opportunities.editable, record)):
