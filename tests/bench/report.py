@@ -175,7 +175,9 @@ def _server(served: Served) -> str:
     rows += [[name, why, *[""] * 3] for name, why in served.failed.items()]
     return "\n\n".join(
         (
-            "Full reruns of `uvicorn app:app` over its websocket, as a manager, taken in turns.",
+            "Full reruns of `uvicorn app:app` over its websocket, as a manager, taken in turns. A page asks the database only "
+            "what was not asked since somebody saved something; “something was saved”: just before each run, and twice a "
+            "second below.",
             _table(["page", "wall ms", "p95", "processor ms", "KB sent"], rows),
             f"{CLIENTS} clients at once, each asking again as soon as it is answered; they share the two cores with the server.",
             _table(["page", "runs/s", "failed", "wall ms", "p95"], crowd),

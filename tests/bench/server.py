@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
+from crm_core import opportunities
 from crm_core.database import open_database
 from tests.bench.measure import WARMING, Taken, taken
 from tests.bench.operations import Cast, cast
@@ -38,12 +40,16 @@ STARTS = 3
 
 @dataclass(frozen=True)
 class Page:
-    """A page to measure: its name, which server it is on, its path with parameters, whether twenty ask for it too."""
+    """A page to measure: its name, which server it is on, its path with parameters, whether twenty ask for it too.
+
+    With `saved` somebody saves before each run, and twice a second while twenty ask: nothing that was read is still good.
+    """
 
     name: str
     server: str
     path: str
     crowded: bool = True
+    saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,10 @@ def pages(those: Cast) -> list[Page]:
     narrow = f"status=open&region={those.region}&owner={those.busy}"
     return [
         Page("dashboard", "app", "/?period=fy2025-26"),
+        Page("dashboard, something was saved", "app", "/?period=fy2025-26", saved=True),
         Page("dashboard, one business unit", "app", "/?period=fy2025-26&business_unit=industrial_pumps", crowded=False),
         Page("list: status, region and owner", "app", f"/opportunities?{narrow}"),
+        Page("list: status, region and owner, something was saved", "app", f"/opportunities?{narrow}", saved=True),
         Page("list: status", "app", "/opportunities?status=open", crowded=False),
         Page("record", "app", "/opportunity?id=7"),
         Page("Streamlit, an empty page", "still", "/", crowded=False),
@@ -100,7 +108,12 @@ def measured(place: Place, seconds: float) -> Served:
     """This function will run the app on a trial database: its pages in turns, then twenty clients at once."""
     database = open_database(place.app)
     those = cast(database)
-    database.dispose()
+    numbers = itertools.count()
+
+    def save() -> None:
+        step = {"next_step": f"Call for the {next(numbers)}. time"}
+        database.submit(opportunities.edit, those.manager, those.open[0], step)
+
     up, first = _first(place, those, pages(those)[0])
     with started("app:app", place.app) as app, started("tests.bench.still:app", place.app) as still:
         servers = {"app": app, "still": still}
@@ -108,11 +121,12 @@ def measured(place: Place, seconds: float) -> Served:
         for server in servers.values():
             server.greet()
         memory = {"at the start": app.memory()}
-        runs, failed = _runs(servers, pages(those), seconds)
+        runs, failed = _runs(servers, pages(those), seconds, save)
         memory["after these runs"] = app.memory()
         crowded = [run.page for run in runs if run.page.crowded]
-        loads = [_load(servers[page.server], page, max(2.0, seconds)) for page in crowded]
+        loads = [_load(servers[page.server], page, max(2.0, seconds), save) for page in crowded]
         memory["after twenty clients"] = app.memory()
+        database.dispose()
         return Served(up, first, runs, loads, memory, failed)
 
 
@@ -238,7 +252,9 @@ def _run(page: Page, times: list[tuple[float, float, int]]) -> Run:
     return Run(page, taken(walls), taken(processors), sizes[-1] / 1024)
 
 
-def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> tuple[list[Run], dict[str, str]]:
+def _runs(
+    servers: dict[str, Server], asked: Sequence[Page], seconds: float, save: Callable[[], None]
+) -> tuple[list[Run], dict[str, str]]:
     times: dict[Page, list[tuple[float, float, int]]] = {page: [] for page in asked}
     sessions = {page: servers[page.server].session() for page in asked}
     failed: dict[str, str] = {}
@@ -247,6 +263,8 @@ def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> 
         for page in asked:
             if page.name in failed:
                 continue
+            if page.saved:
+                save()
             try:
                 took = _timed(servers[page.server], sessions[page], page)
             except Failed as why:
@@ -260,8 +278,13 @@ def _runs(servers: dict[str, Server], asked: Sequence[Page], seconds: float) -> 
     return [_run(page, many) for page, many in times.items() if page.name not in failed], failed
 
 
-def _load(server: Server, page: Page, seconds: float) -> Load:
-    ready = threading.Barrier(CLIENTS)
+def _load(server: Server, page: Page, seconds: float, save: Callable[[], None]) -> Load:
+    ready, done = threading.Barrier(CLIENTS + page.saved), threading.Event()
+
+    def saving() -> None:
+        ready.wait(120)
+        while not done.wait(0.5):
+            save()
 
     def client(_number: int) -> tuple[float, int, list[float]]:
         session, times, failed = server.session(), [], 0
@@ -278,6 +301,9 @@ def _load(server: Server, page: Page, seconds: float) -> Load:
         session.close()
         return (len(times) - failed) / (last - begun), failed, times
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        if page.saved:
+            pool.submit(saving)
         rates, failed, times = zip(*pool.map(client, range(CLIENTS)), strict=True)
+        done.set()
     return Load(page, sum(rates), sum(failed), taken([took for many in times for took in many]), server.memory())
