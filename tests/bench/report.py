@@ -181,8 +181,9 @@ def _server(served: Served) -> str:
             _table(["page", "wall ms", "p95", "processor ms", "KB sent"], rows),
             f"{CLIENTS} clients at once, each asking again as soon as it is answered; they share the two cores with the server.",
             _table(["page", "runs/s", "failed", "wall ms", "p95"], crowd),
-            f"Memory of the app: {held}. A process answers {_ms(served.up.median)} ms after it was started, and then draws "
-            f"its first page ({served.first.page.name}) in {_ms(served.first.wall.median)} ms.",
+            f"Memory of the app: {held}; {served.idle:,.0f} KB more for each session that is open and idle. A process "
+            f"answers {_ms(served.up.median)} ms after it was started, and then draws its first page "
+            f"({served.first.page.name}) in {_ms(served.first.wall.median)} ms.",
         )
     )
 

@@ -36,6 +36,7 @@ _SCHEDULED = 2
 #: How often at least a page is run to be timed.
 LEAST = 5
 STARTS = 3
+IDLE = 50
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def pages(those: Cast) -> list[Page]:
 class Served:
     """All that was measured of a server; `memory` (MB) by moment, `failed`: what a page said that could not be drawn.
 
+    `idle` is what a session keeps (KB) that drew a dashboard and then does nothing.
+
     `up` is how long a process takes until it answers, `first` the first page that it is then asked for.
     """
 
@@ -101,6 +104,7 @@ class Served:
     runs: list[Run]
     loads: list[Load]
     memory: dict[str, float]
+    idle: float
     failed: dict[str, str]
 
 
@@ -127,7 +131,7 @@ def measured(place: Place, seconds: float) -> Served:
         loads = [_load(servers[page.server], page, max(2.0, seconds), save) for page in crowded]
         memory["after twenty clients"] = app.memory()
         database.dispose()
-        return Served(up, first, runs, loads, memory, failed)
+        return Served(up, first, runs, loads, memory, _idle(app, pages(those)[0]), failed)
 
 
 class Server:
@@ -236,6 +240,20 @@ def _first(place: Place, those: Cast, page: Page) -> tuple[Taken, Run]:
             app.greet()
             times.append(_timed(app, app.session(), page))
     return taken(up), _run(page, times)
+
+
+def _idle(server: Server, page: Page) -> float:
+    """What one more session keeps (KB): of so many that the noise of one does not count, after as many others."""
+    kept, memory = [], []
+    for _half in range(2):
+        for _session in range(IDLE):
+            kept.append(server.session())
+            run(kept[-1], page.path)
+        time.sleep(1)
+        memory.append(server.memory())
+    for session in kept:
+        session.close()
+    return (memory[1] - memory[0]) * 1024 / IDLE
 
 
 def _timed(server: Server, session: ClientConnection, page: Page) -> tuple[float, float, int]:
