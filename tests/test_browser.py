@@ -85,8 +85,9 @@ def test_next_and_previous_pages_share_no_row_and_lead_back_to_the_same(company,
     def shown(number: int) -> list[str]:
         expect(page.get_by_text(f"Page {number} of")).to_be_visible()
         idle(page)
-        expect(page.locator(".st-key-rows-list a").first).to_be_visible()
-        return page.locator(".st-key-rows-list a").all_inner_texts()
+        links = page.locator(".st-key-rows-list a")
+        expect(links).to_have_count(len(everything[25 * (number - 1) : 25 * number]))
+        return links.all_inner_texts()
 
     first = shown(1)
     second = turned("Next", 2)

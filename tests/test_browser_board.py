@@ -145,12 +145,13 @@ def test_at_phone_width_the_columns_stand_one_below_the_other(office: Office, pa
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def sidebar(page: Page) -> list[str]:
-    """This function will read the names of the saved views."""
+def sidebar(page: Page, *names: str) -> None:
+    """This function will wait for the names of the saved views, these and no others."""
     idle(page)
-    found = page.locator(".st-key-saved-views").get_by_role("link").all_inner_texts()
-    found += page.locator(".st-key-saved-views").get_by_role("button").all_inner_texts()
-    return sorted(text.splitlines()[-1] for text in found)
+    there = page.locator(".st-key-saved-views")
+    found = there.get_by_role("link").or_(there.get_by_role("button"))
+    expect(found).to_have_count(len(names))
+    assert sorted(names) == sorted(text.splitlines()[-1] for text in found.all_inner_texts())
 
 
 def keep(page: Page, name: str, shared: bool = False) -> None:
@@ -181,7 +182,7 @@ def test_a_view_is_kept_under_a_name_and_a_colleague_sees_the_shared_one_only(
     keep(page, "Ours", shared=True)
     page.reload()
     expect(page.get_by_role("heading", name="Opportunities", exact=True)).to_be_visible()
-    assert ["Mine", "Ours"] == sidebar(page)
+    sidebar(page, "Mine", "Ours")
     sits(page, office, "asha", "/opportunities?status=won")
     page.locator(".st-key-saved-views").get_by_role("button", name="Mine").click()
     expect(page.get_by_text("Business unit: Process")).to_be_visible()
@@ -190,7 +191,7 @@ def test_a_view_is_kept_under_a_name_and_a_colleague_sees_the_shared_one_only(
     page.reload()
     expect(page.get_by_text("Business unit: Process")).to_be_visible()
     sits(other, office, "ravi", "/leads")
-    assert ["Ours · Asha"] == sidebar(other)
+    sidebar(other, "Ours · Asha")
     other.locator(".st-key-saved-views").get_by_role("link", name="Ours").click()
     expect(other.get_by_text("Business unit: Process")).to_be_visible()
     expect(
