@@ -9,11 +9,13 @@ of the whole pipeline, which are kept (`steps`); the others are read from the st
 from __future__ import annotations
 
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Select,
     Subquery,
@@ -25,13 +27,14 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
     union_all,
 )
 
 from crm_core import lifecycle, periods, sql
 from crm_core.schema import standing
-from crm_core.slices import Slice
-from crm_core.steps import change, kind
+from crm_core.slices import DIMENSIONS, Slice
+from crm_core.steps import WAS, change, kind
 from crm_core.trigrams import aside
 
 #: The dimensions that narrow what a list of steps shows; all others say of which part the bridge is.
@@ -40,7 +43,7 @@ _now, _before = standing.alias("now"), standing.alias("before")
 _joined = _now.outerjoin(_before, and_(_before.c.id == _now.c.id, _before.c.version == _now.c.version - 1))
 
 
-def steps(slice_: Slice, of: Select[Any] | list[int] | None = None) -> Subquery:
+def steps(slice_: Slice, of: CompoundSelect[Any] | list[int] | None = None) -> Subquery:
     """This function will build the steps of a slice's pipeline `during` its periods: id, step (code), change (rupees).
 
     Of `moved` only, where it is set; up to the end of the day as of which the slice looks; `of` these ids only,
@@ -77,12 +80,11 @@ def of_kept(slice_: Slice, kept: Select[Any]) -> Select[Any]:
     begun = min((start for start, _end in _bounds(slice_) if start), default=None)
     again = standing.c.again_at >= begun if begun else standing.c.again_at.is_not(None)
     inside, nothing = part.conditions(standing), literal(0, standing.c.change.type)
-    repeated = select(standing.c.step, -func.count(), nothing).where(*during, again, *inside).group_by(standing.c.step)
-    told: list[Select[Any]] = [kept, repeated]
+    # few made one again: fewer than a part has
+    repeated = select(standing.c.step, -func.count(), nothing).where(*during, again, *map(aside, inside))
+    told: list[Select[Any]] = [kept, repeated.group_by(standing.c.step)]
     if part.to_params():
-        within, was_within = (func.coalesce(and_(*part.conditions(facts)), False) for facts in (_now, _before))
-        turning = (_now.c.turned_at.is_not(None), _when(slice_, _now.c.turned_at), within != was_within)
-        turned = select(_now.c.id).select_from(_joined).where(*turning)
+        turned = _turned(part, during[0])
         counts = (-func.sum(case((again, 0), else_=1)), -_changed(standing))
         where = (standing.c.id.in_(turned), *map(aside, during), *map(aside, inside))
         told.append(select(standing.c.step, *counts).where(*where).group_by(standing.c.step))
@@ -91,6 +93,16 @@ def of_kept(slice_: Slice, kept: Select[Any]) -> Select[Any]:
     count = cast(func.sum(every.c.count), BigInteger).label("count")
     query = select(every.c.step, count, _changed(every)).group_by(every.c.step)
     return query.having(count > 0)
+
+
+def _turned(part: Slice, during: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """The ids of what turned into a part or out of it, read among what turned from another of what the part is named by."""
+    was: Any = SimpleNamespace(
+        c={name: func.coalesce(standing.c[kept], standing.c[name]) for name, kept in WAS.items()}
+    )
+    crossed = and_(*part.conditions(standing)) != and_(*part.conditions(was))
+    named = [DIMENSIONS[name].column.key for name in part.to_params()]
+    return union(*(select(standing.c.id).where(standing.c[WAS[name]].is_not(None), during, crossed) for name in named))
 
 
 def _part(slice_: Slice) -> Slice:

@@ -310,6 +310,7 @@ ACTOR_RULES = tuple(
 
 _FACTS = ", ".join(column.name for column in FACTS)
 _NEW_FACTS = ", ".join(f"NEW.{column.name}" for column in FACTS)
+_WAS = ", ".join(steps.WAS.values())
 _STILL = f"'{STILL.isoformat(timespec='microseconds')}'"
 _CHANGED_AT = "coalesce(NEW.changed_at, NEW.status_at)"
 
@@ -339,11 +340,10 @@ EFFECTS = (
     Effect(
         "opportunity",
         "UPDATE",
-        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}, step, change_paise, again_at, turned_at) "
+        f"INSERT INTO standing (id, version, from_at, to_at, {_FACTS}, step, change_paise, again_at, {_WAS}) "
         f"SELECT NEW.id, NEW.version, made.at, {_STILL}, {_NEW_FACTS}, made.step, "
         "CASE WHEN made.step IS NOT NULL THEN made.change END, "
-        "(SELECT max(s.from_at) FROM standing s WHERE s.id = NEW.id AND s.step = made.step), "
-        "CASE WHEN made.turned THEN made.at END FROM ("
+        f"(SELECT max(s.from_at) FROM standing s WHERE s.id = NEW.id AND s.step = made.step), {_WAS} FROM ("
         f"SELECT CASE WHEN was.from_at > {_CHANGED_AT} THEN was.from_at ELSE {_CHANGED_AT} END AS at, "
         f"{', '.join(f'{said} AS {name}' for name, said in steps.KEPT.items())} "
         "FROM standing was WHERE was.id = NEW.id AND was.version = OLD.version) AS made",

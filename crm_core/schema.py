@@ -355,12 +355,14 @@ FACTS = tuple(
         *("won_value", "created_at", "status_at", "closed_at"),
     )
 )
+#: The parts of the pipeline that an opportunity can turn from one of to another, of which steps are kept.
+TURNS = ("region", "business_unit", "product", "owner_id")
 #: The end of what still stands.
 STILL = datetime(9999, 12, 31, tzinfo=UTC)
 
 #: Every opportunity as it stood from one change until the next; what stands now ends with STILL. With it, what
-#: the change was to the open pipeline (`steps`): its kind, by how much, when it was made last before, and when the
-#: opportunity turned to another part; nothing where it was none. The
+#: the change was to the open pipeline (`steps`): its kind, by how much, when it was made last before, and from which
+#: parts the opportunity turned; nothing where it was none. The
 #: database writes it with each change (`rules.EFFECTS`), and `standings` proves it from the history.
 standing = Table(
     "standing",
@@ -373,7 +375,7 @@ standing = Table(
     Column("step", String(20)),
     Column("change_paise", Rupees, key="change"),
     Column("again_at", Instant),
-    Column("turned_at", Instant),
+    *(Column(f"was_{name}", opportunity.c[name].type) for name in TURNS),
     Index("ix_standing_to_at", "to_at", "from_at"),
     Index("ix_standing_status", "status", "to_at", "from_at"),
     Index("ix_standing_from_at", "from_at"),
@@ -382,7 +384,7 @@ standing = Table(
         Index(f"ix_standing_{name}", *columns, sqlite_where=there, postgresql_where=there)
         for name, columns in (
             ("again_at", ("from_at", "again_at", "step", "business_unit", "product", "region", "owner_id")),
-            ("turned_at", ("turned_at", "id", "version")),
+            *((f"was_{name}", ("from_at", name, f"was_{name}", "id")) for name in TURNS),
         )
         for there in [text(f"{name} IS NOT NULL")]
     ),

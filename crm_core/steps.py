@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, literal_column, or_, type_coerce
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, literal_column, type_coerce
 
 from crm_core import lifecycle
-from crm_core.schema import standing
+from crm_core.schema import TURNS, standing
 
 #: The kinds of steps, by code, in the order of the chart.
 STEPS = {
@@ -25,11 +25,11 @@ STEPS = {
     **{stage.code: stage.label for stage in lifecycle.STAGES if stage.closed},
     "moved_out": "Moved out",
 }
-#: The parts of the pipeline of which steps are counted beside the records; who changes one of these has turned.
-TURNS = ("region", "business_unit", "product", "owner_id")
+#: Of each kind of parts, the one that an opportunity turned from; nothing where it did not turn.
+WAS = {name: f"was_{name}" for name in TURNS}
 #: What is kept of a step: its kind, what it adds to the open pipeline, when the opportunity last made one of that
-#: kind, and when it turned; nothing where it did not.
-COLUMNS = ("step", "change", "again_at", "turned_at")
+#: kind, and what it turned from.
+COLUMNS = ("step", "change", "again_at", *WAS.values())
 
 
 def kind(now: Any, before: Any, inside: ColumnElement[bool], was_inside: ColumnElement[bool]) -> ColumnElement[str]:
@@ -59,13 +59,13 @@ def told(course: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     last: dict[str, Any] = {}
     for now in course:
         step, added = _told(before, now)
-        turned = before is not None and any(now[name] != before[name] for name in TURNS)
+        was = before or now
         yield {
             **now,
             "step": step,
             "change": added,
             "again_at": last.get(step) if step else None,
-            "turned_at": now["from_at"] if turned else None,
+            **{kept: None if was[name] == now[name] else was[name] for name, kept in WAS.items()},
         }
         before = now
         if step:
@@ -90,8 +90,8 @@ def _kept() -> dict[str, str]:
     )
     was: FromClause = standing.alias("was")
     both = (new, was, *(facts.c.status.in_(lifecycle.PIPELINE) for facts in (new, was)))
-    turned = or_(*(getattr(new.c, name).is_distinct_from(was.c[name]) for name in TURNS))
-    found = {"step": kind(*both), "change": change(*both), "turned": turned}
+    turned = {kept: func.nullif(was.c[name], getattr(new.c, name)) for name, kept in WAS.items()}
+    found = {"step": kind(*both), "change": change(*both), **turned}
     return {name: str(each.compile(compile_kwargs={"literal_binds": True})) for name, each in found.items()}
 
 

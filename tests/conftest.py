@@ -22,7 +22,19 @@ import psycopg
 import pytest
 from sqlalchemy import URL, make_url
 
-from crm_core import access, customers, leads, offers, opportunities, preferences, roles, settings, trigrams, users
+from crm_core import (
+    access,
+    customers,
+    leads,
+    offers,
+    opportunities,
+    preferences,
+    roles,
+    settings,
+    steps,
+    trigrams,
+    users,
+)
 from crm_core.access import Actor
 from crm_core.database import Database, open_database
 
@@ -188,6 +200,12 @@ UNDONE = {
         "ALTER TABLE opportunity DROP COLUMN value_key {cascade}",
     ],
     "0007": [f"DROP INDEX ix_standing_{name}" for name in ("owner_id", "region")],
+    "0009": [
+        *(f"DROP INDEX ix_standing_{name}" for name in steps.WAS.values()),
+        *(f"ALTER TABLE standing DROP COLUMN {name}" for name in steps.WAS.values()),
+        "ALTER TABLE standing ADD COLUMN turned_at TEXT",
+        "CREATE INDEX ix_standing_turned_at ON standing (turned_at)",
+    ],
     "0008": [
         *(f"DROP INDEX ix_standing_{name}" for name in ("again_at", "turned_at")),
         *(f"ALTER TABLE standing DROP COLUMN {name}" for name in ("step", "change_paise", "again_at", "turned_at")),

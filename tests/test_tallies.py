@@ -190,13 +190,19 @@ def test_the_bridge_of_what_is_kept_is_that_of_the_rows(office: Office, seed: in
     """Of parts that opportunities moved into and out of, made the same step again in, and of which only rows know."""
     chance, met, known = random.Random(seed), set[str](), 0
     a_busy_company(office, chance, 6)
+    turning = [
+        Slice(business_unit="water"),
+        Slice(product="valve"),
+        Slice(region="coimbatore", business_unit="process"),
+    ]
+    turning.append(Slice(owner=str(office.people["ravi"].user_id), product="pump", business_unit="water"))
     with office.owner.read() as conn:
         assert ("", "") == (standings.verify(conn), tallies.verify(conn))
     for name in ("kavya", "asha"):
         actor = office.people[name]
         with office.database.read() as conn:
             asking = access.person(conn, actor)
-            for slice_ in (one for one in slices(office) if not one.status):
+            for slice_ in (*(one for one in slices(office) if not one.status), *turning):
                 for code in ("", *chance.sample(SPANS, 4)):
                     asked = slice_.but(asof=chance.choice((None, "2026-04-15", "2026-04-30", "2026-02-30")))
                     rows, kept = (
@@ -207,7 +213,7 @@ def test_the_bridge_of_what_is_kept_is_that_of_the_rows(office: Office, seed: in
                     assert (rows.opening_value, rows.closing_value) == (kept.opening_value, kept.closing_value)
                     met |= set(kept.steps["step"])
                 known += tallies.moved(asking, slice_, periods.Period(None, None)) is not None
-    assert 6 == known
+    assert 10 == known
     assert {"increased", "moved_in", "decreased", "moved_out"} <= met
 
 
