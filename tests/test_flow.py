@@ -112,7 +112,8 @@ def waits(history: list, inside: set[int], part: Slice) -> list[list]:
     for before, after in itertools.pairwise(history):
         known = day is None or after.at < periods.midnight(periods.next_day(day))
         if known and after.opportunity_id == before.opportunity_id and after.opportunity_id in inside:
-            took[after.from_status, after.to_status].append(int((after.at - before.at).total_seconds()))
+            begun, ended = (periods.in_india(move.at).date() for move in (before, after))
+            took[after.from_status, after.to_status].append((ended - begun).days)
     order = list(lifecycle.STAGE)
     keys = sorted(took, key=lambda key: (order.index(key[0]), order.index(key[1])))
-    return [[*key, len(took[key]), round(Decimal(median(took[key])) / 86_400, 2)] for key in keys]
+    return [[*key, len(took[key]), Decimal(median(took[key]))] for key in keys]
