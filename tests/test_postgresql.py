@@ -18,7 +18,7 @@ from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from crm_core import __main__ as command_line
-from crm_core import access, offers, opportunities, pipeline, roles, users, walls
+from crm_core import access, offers, opportunities, pipeline, roles, sql, users, walls
 from crm_core.database import Database, open_database
 from crm_core.errors import Conflict, Invalid, NotAllowed, Refusal, Unavailable
 from crm_core.schema import LISTS, lead, metadata, offer, opportunity
@@ -164,6 +164,15 @@ def test_what_could_leak_past_row_security_is_not_there(busy: Office) -> None:
         "FROM pg_proc WHERE pronamespace = 2200 AND (starts_with(proname, 'crm_') OR prorettype = 'trigger'::regtype)"
     )
     assert [] == busy.sql(f"SELECT proname {made} AND ({loose} OR {anybody})")
+
+
+def test_what_every_statement_asks_is_planned_once(busy: Office) -> None:
+    """A policy asks who may; a function in SQL would be planned anew for each statement, which takes longer than most."""
+    asked = ", ".join(f"'crm_{name}'" for name in ("may", *sql.PAST_SCOPE))
+    found = busy.sql(
+        f"SELECT l.lanname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.proname IN ({asked})"
+    )
+    assert [("plpgsql",)] * 3 == found
 
 
 def test_the_app_is_bound_by_row_security_and_the_owner_is_not(busy: Office) -> None:
