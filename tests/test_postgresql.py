@@ -152,6 +152,24 @@ def test_a_pooled_connection_forgets_whom_it_was_for(busy: Office) -> None:
     assert 1 == len(seen)
 
 
+def test_a_read_sees_one_moment_and_sends_nothing_but_what_it_asks(busy: Office, tmp_path: Path) -> None:
+    """On the connection that was used last, whose statements are prepared, however many lie in the pool."""
+    level = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')"
+    with busy.database.write() as conn:
+        line: Any = conn.connection.dbapi_connection
+        assert [("read committed", "off")] == conn.exec_driver_sql(level).fetchall()
+        with busy.database.read():
+            pass
+    with (tmp_path / "told").open("w") as told:
+        line.pgconn.trace(told.fileno())
+        with busy.database.read() as conn:
+            assert line is conn.connection.dbapi_connection
+            assert [("repeatable read", "on")] == conn.exec_driver_sql(level).fetchall()
+        line.pgconn.untrace()
+    sent = [row.split("\t")[3] for row in (tmp_path / "told").read_text().splitlines() if row.split("\t")[1] == "F"]
+    assert ["Query"] * 3 == sent  # to begin, what is asked, to commit
+
+
 def test_what_could_leak_past_row_security_is_not_there(busy: Office) -> None:
     """A20: views run as their reader, nothing is materialised, every table with people's data has its policies."""
     views = busy.sql("SELECT relname, reloptions FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 2200")
