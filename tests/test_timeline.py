@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
-from crm_core import customers, leads, opportunities, settings, users
-from crm_core.errors import Conflict
+from crm_core import customers, leads, opportunities, pipeline, settings, users
+from crm_core.errors import Conflict, NotFound
+from crm_core.slices import Slice
 from tests.conftest import Office
 
 
@@ -58,6 +60,52 @@ def test_every_move_is_said_in_words(office: Office) -> None:
         "Reason": ("", "No budget"),
         "Note": ("", "Next year"),
     } == changes(office, opportunities.history, made)
+
+
+def asked(office: Office, question: Any, *args: Any, **named: Any) -> list[str]:
+    """This function will give the statements of a manager's question."""
+    found = list[str]()
+
+    def keep(_conn: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        found.append(statement)
+
+    event.listen(office.database.engine, "before_cursor_execute", keep)
+    try:
+        office.ask(question, office.kavya, *args, **named)
+    finally:
+        event.remove(office.database.engine, "before_cursor_execute", keep)
+    return found
+
+
+def test_a_long_history_is_read_with_as_few_statements_as_a_short_one(office: Office) -> None:
+    """To begin, who asks, what was changed, and all names at once, the currency too."""
+    made = office.at("rejected", application_engineer_id=office.arun.user_id)
+    assert 4 == len(asked(office, opportunities.history, made))
+    for owner in ("ravi", "asha"):
+        office.do(opportunities.reassign, office.kavya, made, office.people[owner].user_id)
+    assert 4 == len(asked(office, opportunities.history, made))
+
+
+def test_a_history_is_read_by_whoever_sees_the_record(office: Office) -> None:
+    """Who does not, hears that there is none; and one written past the program has nothing to tell."""
+    made = office.opportunity("ravi")
+    with pytest.raises(NotFound):
+        office.ask(opportunities.history, office.asha, made)
+    with pytest.raises(NotFound):
+        office.ask(opportunities.history, office.kavya, made + 1)
+    columns = "customer_id, region, business_unit, product, value_paise, owner_id, status, created_at, status_at"
+    office.sql(
+        f"INSERT INTO opportunity ({columns}, created_by_id) SELECT {columns}, owner_id FROM opportunity WHERE id = {made}"
+    )
+    assert [] == office.ask(opportunities.history, office.kavya, made + 1)
+
+
+def test_a_list_is_asked_the_same_however_many_rows_it_has(office: Office) -> None:
+    """So that the statement is prepared once, and each of its plans kept."""
+    for _ in range(3):
+        office.opportunity()
+    one, many = (asked(office, pipeline.listing, Slice(), per_page=rows)[-1] for rows in (1, 3))
+    assert one == many
 
 
 def test_a_renamed_entry_has_its_new_name_in_old_history(office: Office) -> None:
