@@ -191,6 +191,9 @@ def test_what_every_statement_asks_is_planned_once(busy: Office) -> None:
         f"SELECT l.lanname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.proname IN ({asked})"
     )
     assert [("plpgsql",)] * 3 == found
+    ours = "prorettype = 'trigger'::regtype AND pronamespace = 2200"
+    kept = "prosecdef AND 'plan_cache_mode=force_generic_plan' = ANY (proconfig)"
+    assert [] == busy.sql(f"SELECT proname FROM pg_proc WHERE {ours} AND NOT ({kept})")
 
 
 def test_the_app_is_bound_by_row_security_and_the_owner_is_not(busy: Office) -> None:
