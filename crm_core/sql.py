@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import NullType
 
 from crm_core.schema import opportunity
 
@@ -222,10 +223,10 @@ class _Codes(_Ids):
     cache_ok = True
 
 
-class given(GenericFunction[bool]):
+class given(GenericFunction[Any]):
     """Whether a column is one of many values in one parameter: the query is the same, and prepared, however many."""
 
-    type = Boolean()
+    type = NullType()  # of what is boolean SQLite is asked whether it equals 1, for which it has no index
     inherit_cache = True
 
 

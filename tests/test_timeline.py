@@ -62,12 +62,12 @@ def test_every_move_is_said_in_words(office: Office) -> None:
     } == changes(office, opportunities.history, made)
 
 
-def asked(office: Office, question: Any, *args: Any, **named: Any) -> list[str]:
-    """This function will give the statements of a manager's question."""
-    found = list[str]()
+def asked(office: Office, question: Any, *args: Any, **named: Any) -> list[tuple[str, Any]]:
+    """This function will give the statements of a manager's question, each with its parameters."""
+    found = list[tuple[str, Any]]()
 
-    def keep(_conn: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        found.append(statement)
+    def keep(_conn: Any, _cursor: Any, statement: str, given: Any, *_more: Any) -> None:
+        found.append((statement, given))
 
     event.listen(office.database.engine, "before_cursor_execute", keep)
     try:
@@ -105,7 +105,21 @@ def test_a_list_is_asked_the_same_however_many_rows_it_has(office: Office) -> No
     for _ in range(3):
         office.opportunity()
     one, many = (asked(office, pipeline.listing, Slice(), per_page=rows)[-1] for rows in (1, 3))
-    assert one == many
+    assert one[0] == many[0]
+
+
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
+def test_what_is_given_by_its_ids_is_found_by_an_index(office: Office) -> None:
+    """The rows of a list, and the names in a history; PostgreSQL chooses by how many there are."""
+    made = office.opportunity()
+    for statement, given in (
+        asked(office, pipeline.listing, Slice())[-1],
+        asked(office, opportunities.history, made)[-1],
+    ):
+        with office.database.read() as conn:
+            steps = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
+        read = [step for step in steps if step.startswith("SCAN") and "json_each" not in step]
+        assert {"SCAN CONSTANT ROW"} >= set(read)
 
 
 def test_a_renamed_entry_has_its_new_name_in_old_history(office: Office) -> None:
