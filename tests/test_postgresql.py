@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from crm_core import __main__ as command_line
 from crm_core import access, offers, opportunities, pipeline, roles, sql, users, walls
+from crm_core import database as databases
 from crm_core.database import Database, open_database
 from crm_core.errors import Conflict, Invalid, NotAllowed, Refusal, Unavailable
 from crm_core.schema import LISTS, lead, metadata, offer, opportunity
@@ -168,6 +169,16 @@ def test_a_read_sees_one_moment_and_sends_nothing_but_what_it_asks(busy: Office,
         line.pgconn.untrace()
     sent = [row.split("\t")[3] for row in (tmp_path / "told").read_text().splitlines() if row.split("\t")[1] == "F"]
     assert ["Query"] * 3 == sent  # to begin, what is asked, to commit
+
+
+def test_a_connection_keeps_what_all_pages_ask_prepared(busy: Office) -> None:
+    """From the third time on; what is thrown out by others would be planned anew each time."""
+    with busy.database.read() as conn:
+        for number in range(databases.PREPARED - 10):
+            for _ in range(3):
+                conn.exec_driver_sql(f"SELECT {number}")
+        kept = conn.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements WHERE statement ~ '^SELECT [0-9]+$'")
+        assert databases.PREPARED - 10 == kept.scalar()
 
 
 def test_what_could_leak_past_row_security_is_not_there(busy: Office) -> None:
