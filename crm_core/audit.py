@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, Select, Text, bindparam, cast, insert, select, union_all
+from sqlalchemy import literal_column as raw
 
-from crm_core import access, clock, lifecycle, money, periods, preferences
+from crm_core import access, clock, lifecycle, money, periods, preferences, sql
 from crm_core.access import Actor, Person
 from crm_core.errors import Sentence
 from crm_core.schema import LISTS, OFFER_STATUSES, PRODUCTS, Record, app_user, customer, offer
@@ -138,9 +140,13 @@ def changed(old: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
     return {name: old[name] for name in names}, {name: values[name] for name in names}
 
 
-def timeline(conn: Connection, entity: str, entity_id: int | str) -> list[Entry]:
-    """This function will tell a record's history, newest first. The caller has checked that it may be seen."""
-    return in_words(conn, conn.execute(_OF_RECORD, {"entity": entity, "entity_id": str(entity_id)}))
+def timeline(conn: Connection, entity: str, entity_id: int, query: Select[Any] | None = None) -> list[Entry]:
+    """This function will tell a record's history, newest first. The caller has checked that it may be seen.
+
+    Or `query` does: OF_RECORD and a condition, whose parameter `found` is the id of the record.
+    """
+    given = {"entity": entity, "entity_id": str(entity_id), "found": entity_id}
+    return in_words(conn, conn.execute(OF_RECORD if query is None else query, given))
 
 
 def latest(conn: Connection, actor: Actor) -> int:
@@ -151,7 +157,8 @@ def latest(conn: Connection, actor: Actor) -> int:
 
 def in_words(conn: Connection, rows: Iterable[Record]) -> list[Entry]:
     """This function will turn stored rows of the record into what a person reads."""
-    names = _Names(conn)
+    rows = list(rows)
+    names = _Names(conn, rows)
     return [
         Entry(
             row.at,
@@ -183,12 +190,12 @@ def said(action: str) -> str:
 
 def changes_since(conn: Connection, entity: str, entity_id: str, version: int) -> list[Sentence]:
     """This function will say who changed what in a record after a version."""
-    names = _Names(conn)
     rows = conn.execute(
         select(log)
         .where(log.c.entity == entity, log.c.entity_id == entity_id, log.c.version > version)
         .order_by(log.c.id)
-    )
+    ).all()
+    names = _Names(conn, rows)
     sentences = []
     for row in rows:
         what = "; ".join(
@@ -200,32 +207,55 @@ def changes_since(conn: Connection, entity: str, entity_id: str, version: int) -
     return sentences
 
 
-#: What a person reads of an id or a code; these queries take longer to build than to answer.
-_BY_ID = {
-    suffix: select(column).where(column.table.c.id == bindparam("found"))
-    for suffix, column in {
-        ("owner_id", "engineer_id"): app_user.c.name,
-        ("customer_id", "merged_into_id"): customer.c.company,
-        ("offer_id",): offer.c.number,
-    }.items()
-}
-_BY_CODE = {
-    name: select(table.c.label).where(table.c.code == bindparam("found")) for name, (table, *_) in LISTS.items()
-}
-_OF_RECORD = (
+OF_RECORD = (
     select(log)
     .where(log.c.entity == bindparam("entity"), log.c.entity_id == bindparam("entity_id"))
     .order_by(log.c.id.desc())
 )
+#: What a person reads of an id or a code, by what it is one of.
+_NAMED = {
+    "user": (app_user.c.id, app_user.c.name),
+    "customer": (customer.c.id, customer.c.company),
+    "offer": (offer.c.id, offer.c.number),
+    **{name: (table.c.code, table.c.label) for name, (table, *_) in LISTS.items()},
+}
+#: All of these in one statement, which takes longer to build than to answer; and the currency of amounts.
+_NAMES = union_all(
+    select(
+        raw("'currency'").label("kind"), raw("''").label("key"), preferences.CURRENCY.scalar_subquery().label("name")
+    ),
+    *(
+        select(raw(f"'{kind}'"), cast(key, Text), name).where(sql.among(key, kind))
+        for kind, (key, name) in _NAMED.items()
+    ),
+)
+_SUFFIXES = {
+    ("owner_id", "engineer_id"): "user",
+    ("customer_id", "merged_into_id"): "customer",
+    ("offer_id",): "offer",
+}
+_LISTED = {"reason": ("lost_reason", "rejected_reason", "disqualify_reason"), "source": ("lead_source",)}
+
+
+@functools.lru_cache(maxsize=256)
+def _kinds(field: str) -> tuple[str, ...]:
+    """What the values of a field are one of; of several, the first that knows a value."""
+    kind = next((kind for suffixes, kind in _SUFFIXES.items() if field.endswith(suffixes)), None)
+    return (kind,) if kind else _LISTED.get(field, (field,) if field in LISTS else ())
 
 
 class _Names:
-    """Turns stored codes, ids and amounts into what a person reads."""
+    """Turns stored codes, ids and amounts into what a person reads; those in some rows of the record are read at once."""
 
-    def __init__(self, conn: Connection) -> None:
-        self.conn = conn
-        self.currency = preferences.currency(conn)
-        self.known: dict[tuple[str, str, Any], str] = {}
+    def __init__(self, conn: Connection, rows: Sequence[Record]) -> None:
+        wanted: dict[str, set[Any]] = {kind: set() for kind in _NAMED}
+        for row in rows:
+            for field, stored in (*row.before.items(), *row.after.items()):
+                for kind in _kinds(field) if stored else ():
+                    wanted[kind].add(stored)
+        found = conn.execute(_NAMES, {kind: list(values) for kind, values in wanted.items()})
+        self.known = {(kind, key): name for kind, key, name in found}
+        self.currency = self.known["currency", ""]
 
     def field(self, key: str) -> str:
         return FIELD_LABELS.get(key, key.removesuffix("_id").replace("_", " ").capitalize())
@@ -233,18 +263,10 @@ class _Names:
     def value(self, entity: str, key: str, stored: Any) -> str:
         if stored is None or stored == "":
             return ""
-        if (entity, key, stored) not in self.known:
-            self.known[entity, key, stored] = self._look_up(entity, key, stored)
-        return self.known[entity, key, stored]
-
-    def _look_up(self, entity: str, key: str, stored: Any) -> str:
         if key in ("value", "won_value", "amount"):
             return money.exact(Decimal(stored), self.currency)
         if key.endswith("_on"):
             return periods.day(date.fromisoformat(stored))
-        for suffix, query in _BY_ID.items():
-            if key.endswith(suffix):
-                return str(self.conn.scalar(query, {"found": int(stored)}) or stored)
         if key == "status":
             stages = {"opportunity": lifecycle.STAGE, "lead": lifecycle.LEAD_STAGE}.get(entity, {})
             return stages[stored].label if stored in stages else OFFER_STATUSES.get(stored, str(stored))
@@ -254,15 +276,8 @@ class _Names:
             return access.ROLE_LABELS.get(stored, str(stored))
         if isinstance(stored, bool):
             return "yes" if stored else "no"
-        return self._listed(key, stored)
-
-    def _listed(self, key: str, stored: Any) -> str:
-        lists = {"reason": ("lost_reason", "rejected_reason", "disqualify_reason"), "source": ("lead_source",)}
-        for name in lists.get(key, (key,) if key in LISTS else ()):
-            label = self.conn.scalar(_BY_CODE[name], {"found": stored})
-            if label:
-                return str(label)
-        return str(stored)
+        names = (self.known.get((kind, str(stored))) for kind in _kinds(key))
+        return str(next(filter(None, names), stored))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from crm_core import answers, clock, courses, denials, logs, preferences, rules, soundness, standings, tallies, walls
@@ -28,6 +28,7 @@ EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.s
 OLDEST_SQLITE = (3, 39, 0)
 WAIT = 5  # seconds for a lock or a free connection; on SQLite ?timeout= in the address says otherwise
 _TRIES = 4
+PREPARED = 250  # statements a connection to PostgreSQL keeps, at 0.12 MB; a manager's pages alone ask a hundred
 # Compiling a plan takes longer than any of ours runs.
 _PG_OPTIONS = f"-c jit=off -c statement_timeout=15s -c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout=60s"
 
@@ -119,11 +120,6 @@ class Database:
         if self.replica:
             self.replica.dispose()
 
-    def _isolation(self, write: bool) -> dict[str, Any]:
-        if write or self.engine.dialect.name != "postgresql":
-            return {}
-        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-
     @contextmanager
     def _turn(self, write: bool) -> Iterator[None]:
         """This function will let this process's saves to a SQLite file queue here.
@@ -145,9 +141,9 @@ class Database:
         if self.check:
             self.check.refuse()
         try:
-            with self._turn(write), self._connection(write or now) as conn:
-                conn.execution_options(crm_write=write, **self._isolation(write))
-                with conn.begin():
+            with self._turn(write):
+                transaction = self._transaction(write, write or now)
+                with transaction.connection as conn, transaction:
                     clock.start(conn)
                     if self.replica and not write and conn.engine is self.engine:
                         self.replica.note(conn, now)
@@ -165,9 +161,17 @@ class Database:
             if write and self.replica:
                 self.replica.wrote()
 
-    def _connection(self, primary: bool) -> Connection:
+    def _transaction(self, write: bool, primary: bool, again: bool = True) -> RootTransaction:
+        """This function will begin a transaction on a connection; one lost since its last use is noticed so, and replaced."""
         there = None if primary or self.replica is None else self.replica.connect()
-        return there or self.engine.connect()
+        conn = (there or self.engine.connect()).execution_options(crm_write=write)
+        try:
+            return conn.begin()
+        except BaseException as why:
+            conn.close()
+            if again and getattr(why, "connection_invalidated", False):
+                return self._transaction(write, primary, again=False)
+            raise
 
 
 def open_database(url: str | None = None, owner: bool = False, replica: str | None = None) -> Database:
@@ -242,8 +246,8 @@ def _replica(database: Database, url: str) -> Replica:
     same = (address.username, address.database) == (primary.username, primary.database)
     if not same or {address.get_backend_name(), primary.get_backend_name()} != {"postgresql"}:
         raise Unavailable(MISPLACED)
-    # it is asked how far it is instead of being pinged, and nobody waits for it
-    engine = _postgresql_engine(address, {"tcp_user_timeout": 5000}, pool_pre_ping=False, pool_timeout=0)
+    # nobody waits for it
+    engine = _postgresql_engine(address, {"tcp_user_timeout": 5000}, pool_timeout=0)
     with database.read() as conn:
         return Replica(engine, conn)
 
@@ -320,12 +324,16 @@ def _sqlite_engine(address: URL) -> Engine:
         for pragma in ("foreign_keys=ON", "recursive_triggers=ON", "journal_mode=WAL", "synchronous=FULL"):
             dbapi.execute(f"PRAGMA {pragma}")
 
+    _begin_by(engine, "BEGIN IMMEDIATE", "BEGIN")
+    return engine
+
+
+def _begin_by(engine: Engine, writing: str, reading: str) -> None:
+    """This function will let each transaction of an engine begin with a statement of ours; the driver sends none."""
+
     @event.listens_for(engine, "begin")
     def _begin(conn: Connection) -> None:
-        write = conn.get_execution_options().get("crm_write")
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
+        conn.exec_driver_sql(writing if conn.get_execution_options().get("crm_write", True) else reading)
 
 
 def _wait(address: URL) -> float:
@@ -333,9 +341,32 @@ def _wait(address: URL) -> float:
 
 
 def _postgresql_engine(address: URL, connect: Mapping[str, Any] | None = None, **pool: Any) -> Engine:
-    given = {"connect_timeout": 5, "options": f"-c timezone=UTC {_PG_OPTIONS}", **(connect or {})}
-    kept = {"pool_pre_ping": True, "pool_size": 20, "max_overflow": 10, "pool_timeout": WAIT, **pool}
-    return create_engine(address.set(drivername="postgresql+psycopg"), hide_parameters=True, connect_args=given, **kept)
+    given = {
+        "connect_timeout": 5,
+        "options": f"-c timezone=UTC {_PG_OPTIONS}",
+        "prepare_threshold": 2,
+        **(connect or {}),
+    }
+    # the connection used last is the one whose statements are prepared
+    kept = {"pool_size": 20, "max_overflow": 10, "pool_timeout": WAIT, "pool_use_lifo": True, **pool}
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        isolation_level="AUTOCOMMIT",
+        connect_args=given,
+        **kept,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(dbapi: Any, _entry: ConnectionPoolEntry) -> None:
+        dbapi.prepared_max = PREPARED
+
+    _begin_by(
+        engine,
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    )
+    return engine
 
 
 _ENGINES: dict[str, Callable[[URL], Engine]] = {"sqlite": _sqlite_engine, "postgresql": _postgresql_engine}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Select, bindparam, func, null, select
+from sqlalchemy import Connection, Select, func, null, select
 
 from crm_core import bridge, sql
 from crm_core.schema import app_user, business_unit, customer, opportunity, region, standing
@@ -55,7 +55,7 @@ def _named(facts: Any) -> Select[Any]:
 # Built once: they are most of what a list asks.
 _NAMED = {facts: _named(facts) for facts in (opportunity, standing)}
 _UNCHANGED = {facts: query.add_columns(null().label("change")) for facts, query in _NAMED.items()}
-_CHOSEN = {facts: query.where(facts.c.id.in_(bindparam("ids", expanding=True))) for facts, query in _UNCHANGED.items()}
+_CHOSEN = {facts: query.where(sql.among(facts.c.id, "ids")) for facts, query in _UNCHANGED.items()}
 _COLUMNS = pd.Index(_UNCHANGED[opportunity].selected_columns.keys())
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from crm_core.schema import setting
 
+#: The database's currency: INR, or "" for plain numbers.
+CURRENCY = select(func.coalesce(func.max(setting.c.value), "INR")).where(setting.c.key == "currency")
 _STORED = select(setting.c.value).where(setting.c.key == bindparam("found"))
 
 
@@ -22,8 +24,7 @@ def store(conn: Connection, key: str, value: str) -> None:
 
 def currency(conn: Connection) -> str:
     """This function will name the database's currency: INR, or "" for plain numbers."""
-    found = stored(conn, "currency")
-    return "INR" if found is None else found
+    return str(conn.scalar(CURRENCY))
 
 
 def is_trial(conn: Connection) -> bool:

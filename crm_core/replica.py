@@ -121,11 +121,6 @@ class Replica:
 
 
 def _scalar(dbapi: Any, statement: str) -> Any:
-    """One statement in no transaction; psycopg asks the server for none of this."""
-    dbapi.autocommit = True
-    try:
-        row = dbapi.execute(statement).fetchone()
-    finally:
-        if not dbapi.closed:
-            dbapi.autocommit = False
+    """One statement in no transaction."""
+    row = dbapi.execute(statement).fetchone()
     return row and row[0]

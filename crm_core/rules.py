@@ -368,8 +368,8 @@ _TRIGGERED = tuple(dict.fromkeys((rule.table, rule.event) for rule in RULES))
 
 def fingerprint() -> str:
     """This function will name the present rules, lifecycle and grants by a short digest."""
-    said = repr((RULES, ACTOR_RULES, EFFECTS, walls.digest(), _stage_rows(), _move_rows(), _grant_rows()))
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    told = (RULES, EFFECTS, _postgresql("x"), walls.digest(), _stage_rows(), _move_rows(), _grant_rows())
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def counted() -> str:
@@ -438,8 +438,12 @@ def broken(conn: Connection, first: int) -> str:
 
 def _tried(table: str, event: str, rows: str) -> str:
     tried = [rule for rule in RULES if (rule.table, rule.event) == (table, event) and not rule.keyed]
-    cases = " ".join(f"WHEN {rule.condition} THEN '{_quoted(rule.sentence)}'" for rule in tried)
-    return f"SELECT min(CASE {cases} END) FROM {rows}"
+    return f"SELECT min({_said(tried)}) FROM {rows}"
+
+
+def _said(rules: list[Rule]) -> str:
+    """The sentence of the first of some rules that is broken, or nothing."""
+    return "CASE {} END".format(" ".join(f"WHEN {rule.condition} THEN '{_quoted(rule.sentence)}'" for rule in rules))
 
 
 def _differs(row: str) -> str:
@@ -470,19 +474,20 @@ def _sqlite(conn: Connection) -> list[str]:
 
 
 def _postgresql(schema: str) -> list[str]:
-    statements, path = [], f"SET search_path = {schema}, pg_temp"
+    # As the owner: a rule asks what there is, not what somebody sees, and the app itself has no right to write
+    # history's first row, a status or a standing. A plan is made once a connection, whatever the values are.
+    statements = []
+    how = f"SET search_path = {schema}, pg_temp SET plan_cache_mode = force_generic_plan SECURITY DEFINER"
     for table, event in _TRIGGERED:
-        checks = "".join(
-            f"IF {rule.condition} THEN RAISE EXCEPTION '{_quoted(rule.sentence)}' USING ERRCODE = '23514'; END IF; "
-            for rule in (*RULES, *ACTOR_RULES)
-            if (rule.table, rule.event) == (table, event)
+        said = _said([r for r in (*RULES, *ACTOR_RULES) if (r.table, r.event) == (table, event)])
+        body = (
+            f"said := {said}; IF said IS NOT NULL THEN RAISE EXCEPTION USING MESSAGE = said, ERRCODE = '23514'; END IF; "
+            f"RETURN {'OLD' if event == 'DELETE' else 'NEW'};"
         )
-        body = checks + f"RETURN {'OLD' if event == 'DELETE' else 'NEW'};"
-        statements += _function(f"rule_{table}_{event.lower()}", body, f"BEFORE {event}", table, path)
+        statements += _function(f"rule_{table}_{event.lower()}", body, f"BEFORE {event}", table, how)
     for (table, event), effects in _effects("postgresql").items():
-        # As the owner: the app itself has no right to write history's first row, a status or a standing.
-        body, as_owner = f"{effects} RETURN NULL;", f"{path} SECURITY DEFINER"
-        statements += _function(f"effect_{table}_{event.lower()}", body, f"AFTER {event}", table, as_owner)
+        body = f"{effects} RETURN NULL;"
+        statements += _function(f"effect_{table}_{event.lower()}", body, f"AFTER {event}", table, how)
     # the names that effects had before there was more than one of a table
     gone = [f"DROP FUNCTION IF EXISTS effect_{table}() CASCADE" for table in ("opportunity", "transition")]
     return gone + statements
@@ -501,7 +506,8 @@ def _effects(dialect: str) -> dict[tuple[str, str], str]:
 def _function(name: str, body: str, event: str, table: str, how: str) -> list[str]:
     # The path is fixed, so that no table in a schema of the caller's takes the place of ours.
     return [
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {how} AS $$ BEGIN {body} END $$",
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {how} AS $$ "
+        f"DECLARE said text; BEGIN {body} END $$",
         f"DROP TRIGGER IF EXISTS {name} ON {table}",
         f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
     ]

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, FromClause, Integer, Text, and_, bindparam, cast, func, or_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Integer,
+    Text,
+    TypeDecorator,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import NullType
 
 from crm_core.schema import opportunity
 
@@ -187,6 +204,47 @@ def any_of(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool]
     if len(chunks) <= 1:
         return column.in_(values)
     return or_(*(column.in_(bindparam(None, chunk, expanding=True, literal_execute=True)) for chunk in chunks))
+
+
+class _Ids(TypeDecorator[Any]):
+    """Any number of ids as one value."""
+
+    impl = Text().with_variant(ARRAY(BigInteger), "postgresql")
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class _Codes(_Ids):
+    """Any number of codes as one value."""
+
+    impl = Text().with_variant(ARRAY(Text), "postgresql")
+    cache_ok = True
+
+
+class given(GenericFunction[Any]):
+    """Whether a column is one of many values in one parameter: the query is the same, and prepared, however many."""
+
+    type = NullType()  # of what is boolean SQLite is asked whether it equals 1, for which it has no index
+    inherit_cache = True
+
+
+@compiles(given, "sqlite")
+def _sqlite_given(element: Any, compiler: Any, **kw: Any) -> str:
+    column, many = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({many}))"
+
+
+@compiles(given, "postgresql")
+def _postgresql_given(element: Any, compiler: Any, **kw: Any) -> str:
+    column, many = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} = ANY ({many})"
+
+
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """This function will tell whether an id or a code is one of the list that a query is given as `name`."""
+    return given(column, bindparam(name, type_=_Ids() if isinstance(column.type, Integer) else _Codes()))
 
 
 def between(column: ColumnElement[Any], start: Any, end: Any) -> ColumnElement[bool]:

@@ -302,15 +302,17 @@ MAKE_GROUP = (
 
 
 def _functions(schema: str) -> list[str]:
-    made = "RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER"
+    # PL/pgSQL keeps the plan of what it asks; SQL would make it anew for every statement that a policy binds.
+    made = f"RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = {schema}, pg_temp"
+    asked = {
+        "may(permission text)": "EXISTS (SELECT 1 FROM app_user u JOIN role_grant g ON g.role = u.role "
+        f"WHERE u.id = {ME} AND u.active AND g.permission = $1)",
+        **{f"{name}({kind})": question for name, (kind, question) in sql.PAST_SCOPE.items()},
+    }
     return [
-        f"CREATE OR REPLACE FUNCTION crm_may(permission text) {made} SET search_path = {schema}, pg_temp AS $$ "
-        "SELECT EXISTS (SELECT 1 FROM app_user u JOIN role_grant g ON g.role = u.role "
-        f"WHERE u.id = {ME} AND u.active AND g.permission = $1) $$",
         *(
-            f"CREATE OR REPLACE FUNCTION crm_{name}({kind}) {made} SET search_path = {schema}, pg_temp AS $$ "
-            f"SELECT {question} $$"
-            for name, (kind, question) in sql.PAST_SCOPE.items()
+            f"CREATE OR REPLACE FUNCTION crm_{name} {made} AS $$ BEGIN RETURN {question}; END $$"
+            for name, question in asked.items()
         ),
         *_searching(schema),
         f"DROP FUNCTION IF EXISTS {_LEARNT}",

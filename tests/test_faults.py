@@ -481,7 +481,7 @@ class Line:
     def _carry(self, source: socket.socket, target: socket.socket, asking: bool) -> None:
         try:
             while data := source.recv(65536):
-                if asking and self.cut and b"COMMIT" in data:
+                if asking and self.cut and b"COMMIT\0" in data:
                     if self.cut == "after":
                         self.cut = "answer"
                         target.sendall(data)

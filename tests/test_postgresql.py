@@ -18,7 +18,8 @@ from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from crm_core import __main__ as command_line
-from crm_core import access, offers, opportunities, pipeline, roles, users, walls
+from crm_core import access, offers, opportunities, pipeline, roles, sql, users, walls
+from crm_core import database as databases
 from crm_core.database import Database, open_database
 from crm_core.errors import Conflict, Invalid, NotAllowed, Refusal, Unavailable
 from crm_core.schema import LISTS, lead, metadata, offer, opportunity
@@ -152,6 +153,34 @@ def test_a_pooled_connection_forgets_whom_it_was_for(busy: Office) -> None:
     assert 1 == len(seen)
 
 
+def test_a_read_sees_one_moment_and_sends_nothing_but_what_it_asks(busy: Office, tmp_path: Path) -> None:
+    """On the connection that was used last, whose statements are prepared, however many lie in the pool."""
+    level = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')"
+    with busy.database.write() as conn:
+        line: Any = conn.connection.dbapi_connection
+        assert [("read committed", "off")] == conn.exec_driver_sql(level).fetchall()
+        with busy.database.read():
+            pass
+    with (tmp_path / "told").open("w") as told:
+        line.pgconn.trace(told.fileno())
+        with busy.database.read() as conn:
+            assert line is conn.connection.dbapi_connection
+            assert [("repeatable read", "on")] == conn.exec_driver_sql(level).fetchall()
+        line.pgconn.untrace()
+    sent = [row.split("\t")[3] for row in (tmp_path / "told").read_text().splitlines() if row.split("\t")[1] == "F"]
+    assert ["Query"] * 3 == sent  # to begin, what is asked, to commit
+
+
+def test_a_connection_keeps_what_all_pages_ask_prepared(busy: Office) -> None:
+    """From the third time on; what is thrown out by others would be planned anew each time."""
+    with busy.database.read() as conn:
+        for number in range(databases.PREPARED - 10):
+            for _ in range(3):
+                conn.exec_driver_sql(f"SELECT {number}")
+        kept = conn.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements WHERE statement ~ '^SELECT [0-9]+$'")
+        assert databases.PREPARED - 10 == kept.scalar()
+
+
 def test_what_could_leak_past_row_security_is_not_there(busy: Office) -> None:
     """A20: views run as their reader, nothing is materialised, every table with people's data has its policies."""
     views = busy.sql("SELECT relname, reloptions FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 2200")
@@ -164,6 +193,18 @@ def test_what_could_leak_past_row_security_is_not_there(busy: Office) -> None:
         "FROM pg_proc WHERE pronamespace = 2200 AND (starts_with(proname, 'crm_') OR prorettype = 'trigger'::regtype)"
     )
     assert [] == busy.sql(f"SELECT proname {made} AND ({loose} OR {anybody})")
+
+
+def test_what_every_statement_asks_is_planned_once(busy: Office) -> None:
+    """A policy asks who may; a function in SQL would be planned anew for each statement, which takes longer than most."""
+    asked = ", ".join(f"'crm_{name}'" for name in ("may", *sql.PAST_SCOPE))
+    found = busy.sql(
+        f"SELECT l.lanname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.proname IN ({asked})"
+    )
+    assert [("plpgsql",)] * 3 == found
+    ours = "prorettype = 'trigger'::regtype AND pronamespace = 2200"
+    kept = "prosecdef AND 'plan_cache_mode=force_generic_plan' = ANY (proconfig)"
+    assert [] == busy.sql(f"SELECT proname FROM pg_proc WHERE {ours} AND NOT ({kept})")
 
 
 def test_the_app_is_bound_by_row_security_and_the_owner_is_not(busy: Office) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
-from crm_core import customers, leads, opportunities, settings, users
-from crm_core.errors import Conflict
+from crm_core import customers, leads, opportunities, pipeline, settings, users
+from crm_core.errors import Conflict, NotFound
+from crm_core.slices import Slice
 from tests.conftest import Office
 
 
@@ -58,6 +60,66 @@ def test_every_move_is_said_in_words(office: Office) -> None:
         "Reason": ("", "No budget"),
         "Note": ("", "Next year"),
     } == changes(office, opportunities.history, made)
+
+
+def asked(office: Office, question: Any, *args: Any, **named: Any) -> list[tuple[str, Any]]:
+    """This function will give the statements of a manager's question, each with its parameters."""
+    found = list[tuple[str, Any]]()
+
+    def keep(_conn: Any, _cursor: Any, statement: str, given: Any, *_more: Any) -> None:
+        found.append((statement, given))
+
+    event.listen(office.database.engine, "before_cursor_execute", keep)
+    try:
+        office.ask(question, office.kavya, *args, **named)
+    finally:
+        event.remove(office.database.engine, "before_cursor_execute", keep)
+    return found
+
+
+def test_a_long_history_is_read_with_as_few_statements_as_a_short_one(office: Office) -> None:
+    """To begin, who asks, what was changed, and all names at once, the currency too."""
+    made = office.at("rejected", application_engineer_id=office.arun.user_id)
+    assert 4 == len(asked(office, opportunities.history, made))
+    for owner in ("ravi", "asha"):
+        office.do(opportunities.reassign, office.kavya, made, office.people[owner].user_id)
+    assert 4 == len(asked(office, opportunities.history, made))
+
+
+def test_a_history_is_read_by_whoever_sees_the_record(office: Office) -> None:
+    """Who does not, hears that there is none; and one written past the program has nothing to tell."""
+    made = office.opportunity("ravi")
+    with pytest.raises(NotFound):
+        office.ask(opportunities.history, office.asha, made)
+    with pytest.raises(NotFound):
+        office.ask(opportunities.history, office.kavya, made + 1)
+    columns = "customer_id, region, business_unit, product, value_paise, owner_id, status, created_at, status_at"
+    office.sql(
+        f"INSERT INTO opportunity ({columns}, created_by_id) SELECT {columns}, owner_id FROM opportunity WHERE id = {made}"
+    )
+    assert [] == office.ask(opportunities.history, office.kavya, made + 1)
+
+
+def test_a_list_is_asked_the_same_however_many_rows_it_has(office: Office) -> None:
+    """So that the statement is prepared once, and each of its plans kept."""
+    for _ in range(3):
+        office.opportunity()
+    one, many = (asked(office, pipeline.listing, Slice(), per_page=rows)[-1] for rows in (1, 3))
+    assert one[0] == many[0]
+
+
+@pytest.mark.parametrize("addresses", ["sqlite"], indirect=True)
+def test_what_is_given_by_its_ids_is_found_by_an_index(office: Office) -> None:
+    """The rows of a list, and the names in a history; PostgreSQL chooses by how many there are."""
+    made = office.opportunity()
+    for statement, given in (
+        asked(office, pipeline.listing, Slice())[-1],
+        asked(office, opportunities.history, made)[-1],
+    ):
+        with office.database.read() as conn:
+            steps = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
+        read = [step for step in steps if step.startswith("SCAN") and "json_each" not in step]
+        assert {"SCAN CONSTANT ROW"} >= set(read)
 
 
 def test_a_renamed_entry_has_its_new_name_in_old_history(office: Office) -> None:
