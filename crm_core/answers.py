@@ -71,8 +71,6 @@ class Answers:
         # always the same connection: SQLite counts what others saved since it was opened
         if self._watch is None:
             self._watch = self._engine.raw_connection()
-            if self._engine.dialect.name == "postgresql":
-                self._driver.autocommit = True
         return self._driver.execute(_STATE[self._engine.dialect.name]).fetchone()[0]
 
     @property
