@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-#: The first rounds warm caches and prepare statements, and count for nothing.
+#: The first rounds warm caches, and count for nothing.
 WARMING, LEAST, MOST = 2, 5, 300
+#: As many rounds more prepare statements, which psycopg and PostgreSQL do after some uses; at most for a second.
+PREPARING = 8
 #: After so many seconds even less than LEAST rounds are enough.
 PATIENCE = 20.0
 
@@ -39,20 +41,22 @@ class Taken:
 def measure(operation: Operation, seconds: float) -> dict[str, Taken]:
     """This function will time an operation ("core") and its floors for about so many seconds."""
     sides = {"core": operation.core, **operation.floors}
+    for run in sides.values():
+        begun = time.perf_counter()
+        for number in range(WARMING + PREPARING):
+            if number < WARMING or time.perf_counter() - begun < 1:
+                run(number)
     times: dict[str, list[float]] = {name: [] for name in sides}
     begun, number = time.perf_counter(), 0
-    while _more(number - WARMING, time.perf_counter() - begun, seconds):
+    while _more(number, time.perf_counter() - begun, seconds):
         answers = {}
         for name, run in sides.items():
             started = time.perf_counter()
-            answers[name] = run(number)
-            took = (time.perf_counter() - started) * 1000
-            if number >= WARMING:
-                times[name].append(took)
-        number += 1
-        if number == WARMING:
+            answers[name] = run(WARMING + PREPARING + number)
+            times[name].append((time.perf_counter() - started) * 1000)
+        if not number:
             _agree(operation, answers)
-            begun = time.perf_counter()
+        number += 1
     return {name: taken(many) for name, many in times.items()}
 
 

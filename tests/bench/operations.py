@@ -193,6 +193,7 @@ class Bench:
             ("owners to choose from", pipeline.choices, ("owner",)),
             ("flow", flow.flow, (Slice(created=YEAR),)),
             ("forecast", forecast.likely, (Slice(), QUARTER)),
+            ("bridge of one business unit, one year", pipeline.movement, (Slice(business_unit="valves"), YEAR)),
             ("newest change", audit.latest, ()),
         )
         for name, verb, given in calls:
