@@ -125,7 +125,11 @@ def measured(place: Place, seconds: float) -> Served:
         for server in servers.values():
             server.greet()
         memory = {"at the start": app.memory()}
-        runs, failed = _runs(servers, pages(those), seconds, save)
+        runs, failed = [], {}
+        for saved in (False, True):  # each kind by itself: a save is one for every page
+            asked = [page for page in pages(those) if page.saved is saved]
+            done, wrong = _runs(servers, asked, seconds, save)
+            runs, failed = runs + done, failed | wrong
         memory["after these runs"] = app.memory()
         crowded = [run.page for run in runs if run.page.crowded]
         loads = [_load(servers[page.server], page, max(2.0, seconds), save) for page in crowded]
