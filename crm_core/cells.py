@@ -53,7 +53,8 @@ _STEP = max(map(len, STEPS))
 _LEDGERS = tuple(lead for lead, held in HOLDS.items() if len(held) == 1)
 #: What every cell is of besides.
 BESIDE = ("status", "business_unit", "product")
-MEASURES = ("count", "value", "won_value", "days")
+TOTALS = ("count", "value", "won_value", "days")
+MEASURES = (*TOTALS, "seen")
 KEYS = tuple(column.key for column in tally.primary_key)
 #: By what the number of a day (20261124) is divided to give that of its month, of itself, and of now, which is 0.
 MONTH, DAY, NOW = 100, 1, 10**8
@@ -74,8 +75,7 @@ class Kind(NamedTuple):
 
 
 OVERDUE = "overdue"
-#: What leads the cells of those in the pipeline that have been in their stage for so many days, by the band of ages.
-AGED = {age: f"aged_{courses.first_day(age)}" for age in lifecycle.AGES}
+_STAGE = "stage"
 #: The kinds of cells that are kept, and those of them that no ledger adds up to.
 NOW_ONLY = (
     *(Kind(lead, 1, NOW, lead) for lead in _LEDGERS if lead != "owner"),
@@ -86,8 +86,8 @@ KEPT = (
     *NOW_ONLY,
     *(Kind(OVERDUE, 0, when, "region", "next_step", 1) for when in (MONTH, DAY)),
     *(
-        Kind(lead, 0, when, "band", "stage", courses.first_day(age))
-        for age, lead in AGED.items()
+        Kind(lead, 0, when, "band", _STAGE, courses.first_day(age))
+        for age, lead in courses.AGED.items()
         for when in (MONTH, DAY)
     ),
 )
@@ -113,7 +113,7 @@ def _change(count: int, at: ColumnElement[Any], which: ColumnElement[bool]) -> S
         sql.india_day(standing.c.to_at).label("until"),
         sql.date_number(day).label("number"),
         case((in_pipeline, sql.unix_day(standing.c.next_step_on))).label("next_step"),
-        case((in_pipeline, sql.india_day(standing.c.status_at))).label("stage"),
+        case((in_pipeline, sql.india_day(standing.c.status_at))).label(_STAGE),
         standing.c.owner_id,
         courses.value_band(standing.c.value).label("band"),
         *(key(standing).label(lead) for lead, key in LEADS.items()),
@@ -168,8 +168,9 @@ def counted(change: FromClause, kept: Sequence[Kind]) -> Select[Any]:
     kind: Any = Kind(*table.c)
     since = case(*((kind.since == name, change.c[name]) for name in dict.fromkeys(one.since for one in kept)))
     key = case(*((kind.key == name, change.c[name]) for name in dict.fromkeys(one.key for one in kept)))
-    keys, where = _cell(change, kind, key, since)
-    return _by(change, keys, keys.values()).select_from(change.join(table, true())).where(where)
+    keys, seen, where = _cell(change, kind, key, since)
+    seen = case((kind.since == _STAGE, seen), else_=0)
+    return _by(change, keys, keys.values(), seen).select_from(change.join(table, true())).where(where)
 
 
 def counted_each(change: FromClause, kept: Collection[Kind]) -> list[Select[Any]]:
@@ -179,18 +180,19 @@ def counted_each(change: FromClause, kept: Collection[Kind]) -> list[Select[Any]
     """
     counts = []
     for kind in kept:
-        keys, where = _cell(change, kind, change.c[kind.key], change.c[kind.since])
+        keys, seen, where = _cell(change, kind, change.c[kind.key], change.c[kind.since])
         lasted = true() if kind.since == "day" else change.c.until > change.c[kind.since] + kind.after
         constant = {"lead": literal(kind.lead)} | ({} if kind.whose else {"owner_id": literal(0)})
         groups = [key for name, key in keys.items() if name not in constant]
-        counts.append(_by(change, keys | constant, groups).where(where, lasted))
+        seen = seen if kind.since == _STAGE else literal(0)
+        counts.append(_by(change, keys | constant, groups, seen).where(where, lasted))
     return counts
 
 
 def _cell(
     change: FromClause, kind: Any, key: ColumnElement[Any], since: ColumnElement[Any]
-) -> tuple[dict[str, ColumnElement[Any]], ColumnElement[bool]]:
-    """The keys of the cell of a kind that a change is counted in, and whether there is one."""
+) -> tuple[dict[str, ColumnElement[Any]], ColumnElement[int], ColumnElement[bool]]:
+    """The keys of the cell of a kind that a change is counted in, how many it lets be seen there, and whether there is one."""
     first = since + kind.after
     keys = {
         "lead": kind.lead,
@@ -199,22 +201,31 @@ def _cell(
         "key": key,
         **{name: change.c[name] for name in BESIDE},
     }
-    return keys, and_(key.is_not(None), since.is_not(None))
+    # what ends on the day itself is not seen at its end, and what begins later never was
+    seen = case((first >= change.c.day, change.c["count"]), else_=0)
+    return keys, seen, and_(key.is_not(None), since.is_not(None))
 
 
-def _by(change: FromClause, keys: Mapping[str, ColumnElement[Any]], groups: Iterable[Any]) -> Select[Any]:
-    query = select(*(keys[name].label(name) for name in KEYS), *summed(change))
-    return query.group_by(*groups).having(unequal(change))
+def _by(
+    change: FromClause, keys: Mapping[str, ColumnElement[Any]], groups: Iterable[Any], seen: ColumnElement[int]
+) -> Select[Any]:
+    sums = [*summed(change, TOTALS), func.sum(seen, type_=tally.c.seen.type).label("seen")]
+    query = select(*(keys[name].label(name) for name in KEYS), *sums)
+    return query.group_by(*groups).having(_any(sums))
 
 
-def summed(source: FromClause) -> list[ColumnElement[Any]]:
-    """This function will sum the measures of cells or changes, exactly."""
-    return [func.sum(source.c[name], type_=tally.c[name].type).label(name) for name in MEASURES]
+def summed(source: FromClause, names: Sequence[str] = MEASURES) -> list[ColumnElement[Any]]:
+    """This function will sum measures of cells or changes, exactly."""
+    return [func.sum(source.c[name], type_=tally.c[name].type).label(name) for name in names]
 
 
 def unequal(source: FromClause) -> ColumnElement[bool]:
     """This function will tell whether the measures do not all sum up to nothing."""
-    return or_(*(total != 0 for total in summed(source)))
+    return _any(summed(source))
+
+
+def _any(sums: Iterable[ColumnElement[Any]]) -> ColumnElement[bool]:
+    return or_(*(total != 0 for total in sums))
 
 
 def added(dialect: str, counts: Select[Any]) -> Any:

@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Float, Select, and_, cast, func, literal, select, union_all
+from sqlalchemy import Connection, Select, and_, func, literal, select, union_all
 
-from crm_core import clock, courses, lifecycle, periods, pipeline, tallies
+from crm_core import clock, courses, lifecycle, periods, pipeline, sql, tallies
 from crm_core.access import Actor, person
-from crm_core.cells import AGED
+from crm_core.courses import AGED
+from crm_core.schema import course, opportunity
 from crm_core.slices import AGES, Slice, group
 
 #: What a level weighs against what is learnt below it, in deals.
@@ -36,6 +37,7 @@ ALONE = 500
 #: How many spans before tell what deals still to come bring.
 FEWEST_SPANS, MOST_SPANS = 3, 12
 _QUANTILES = (0.1, 0.5, 0.9)
+_AGE_OF = {courses.first_day(age): age for age in AGES}
 
 Cell = tuple[str, ...]  # stage, band of ages, band of values
 
@@ -60,11 +62,13 @@ class Rate:
 
 
 class Held(NamedTuple):
-    """What the open deals of a cell come to: how many, their value in rupees, the sum of its squares in paise."""
+    """What the open deals of a cell come to: how many, and their value in rupees."""
 
     deals: int
     value: Decimal
-    squares: float
+
+
+_NOTHING = Held(0, Decimal(0))
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,11 @@ def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Lik
     won = pipeline.totals(conn, actor, achieved)["won_value"].iloc[0] if achieved else Decimal(0)
     within = (period.last - day).days if period.last else None
     after = max(0, (period.first - day).days - 1) if period.first and period.last else 0
-    held = _held(conn, actor, part)
+    held = {cell: sums for _day, cell, sums in _held(conn, actor, part, [day])}
     deals = sum(sums.deals for sums in held.values())
     if (within is not None and within <= 0) or (code and periods.parse(code) is None):
         return Likely(won, Decimal(0), deals, Decimal(0), 0, won, won, won)
-    known = _rates(conn, [day], after, within)[day]
+    known = _rates(conn, [day])[day] if within is None else _rates_within(conn, day, after, within)
     further = _rupees(sum((sums.value * known[cell].rate for cell, sums in held.items()), Decimal(0)))
     spans = _spans_before(conn, actor, part, day, after, within) if within else []
     coming = _rupees(sum(spans, Decimal(0)) / len(spans)) if spans else Decimal(0)
@@ -166,17 +170,17 @@ def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int
     return pd.DataFrame(rows[::-1], columns=columns, dtype=object)
 
 
-def _rates(
-    conn: Connection, days: Sequence[date], after: int = 0, within: int | None = None
-) -> dict[date, Mapping[Cell, Rate]]:
+def _rates_within(conn: Connection, day: date, after: int, within: int) -> Mapping[Cell, Rate]:
+    rows = conn.execute(courses.learnt(conn, day, after, within))
+    return _learn(tuple(((r.status, _AGE_OF[r.first], r.band), (r.deals, r.won)) for r in rows))
+
+
+def _rates(conn: Connection, days: Sequence[date]) -> dict[date, Mapping[Cell, Rate]]:
     """Days in order. What each day knows is what the one before knew, and what came in between."""
-    counts = courses.learnt(conn, after, within)
-    c, ends = counts.c, [(day - date(1970, 1, 1)).days for day in days]
-    age_of = {courses.first_day(age): age for age in AGES}
+    c, ends = course.c, [(day - date(1970, 1, 1)).days for day in days]
     keys = (c.status, c.first, c.band)
     # cell by cell, and day after day by itself, the key of what is kept leads from end to end of each
-    cells = (c.status.in_(lifecycle.PIPELINE), c.first.in_(age_of), c.band.in_(courses.VALUES))
-    query = select(*keys, func.sum(c.deals), func.sum(c.won)).where(*cells).group_by(*keys)
+    query = select(*keys, func.sum(c.deals), func.sum(c.won)).where(*courses.cells(course)).group_by(*keys)
     spans = enumerate(zip((0, *ends), ends, strict=False))
     steps = [query.add_columns(literal(n)).where(c.known > before, c.known <= end) for n, (before, end) in spans]
     came: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
@@ -186,7 +190,7 @@ def _rates(
     found = {}
     for number, day in enumerate(days):
         for status, first, band, more, wins in came[number]:
-            cell = (status, age_of[first], band)
+            cell = (status, _AGE_OF[first], band)
             deals, won = ended.get(cell, (0, 0))
             ended[cell] = deals + int(more), won + int(wins)
         found[day] = _learn(tuple(ended.items()))
@@ -215,66 +219,60 @@ def _learn(ended: tuple[tuple[Cell, tuple[int, int]], ...]) -> Mapping[Cell, Rat
 
 def _weighted(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[Decimal]:
     """The weighted pipelines of a slice at the end of these days, which are in order, each by the rates of its day."""
-    asking = person(conn, actor)
-    if not days:
-        return []
-    known, sums = _rates(conn, days), dict.fromkeys(days, Decimal(0))
-    kept = tallies.aged_on(asking, slice_, tuple(days))
-    held = _summed(conn, actor, slice_, days) if kept is None else _kept(conn.execute(kept).all(), days)
-    for day, cell, value in held:
-        sums[day] += value * known[day][cell].rate
+    person(conn, actor)
+    known, sums = _rates(conn, days) if days else {}, dict.fromkeys(days, Decimal(0))
+    for day, cell, held in _held(conn, actor, slice_, days):
+        sums[day] += held.value * known[day][cell].rate
     return [_rupees(total) for total in sums.values()]
 
 
-def _summed(
-    conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]
-) -> Iterator[tuple[date, Cell, Decimal]]:
-    """What each cell of a slice comes to on the days, row by row."""
-    held = slice_.narrowed(status=lifecycle.PIPELINE)
-    if held is None:
-        return
+def _held(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> Iterator[tuple[date, Cell, Held]]:
+    """What each cell of the open deals of a slice comes to at the end of each day: what is kept, or row by row.
+
+    A slice that looks as of no day is asked of today alone.
+    """
+    part = slice_.narrowed(status=lifecycle.PIPELINE)
+    if part is None or not days:
+        return iter(())
+    ledger = slice_ if slice_.asof else slice_.but(asof=str(days[0]))
+    kept = tallies.aged_on(person(conn, actor), ledger, tuple(days))
+    return _summed(conn, actor, part, days) if kept is None else _kept(conn.execute(kept).all(), days)
+
+
+def _summed(conn: Connection, actor: Actor, held: Slice, days: Sequence[date]) -> Iterator[tuple[date, Cell, Held]]:
     value = held.facts.c.value
-    total = func.sum(value, type_=value.type)
+    sums = (func.count(), func.sum(value, type_=value.type))
     together = pipeline.stood(conn, person(conn, actor), held, days) if held.day() else None
     if together is not None:
         asked, query = together
         keys = (asked.c.number, *_cell(held, asked.c.day))
-        query = query.add_columns(*keys, total).group_by(*keys)
+        query = query.add_columns(*keys, *sums).group_by(*keys)
     else:
         queries: list[Select[Any]] = []
         for number, day in enumerate(days):
             part = held.but(asof=str(day)) if held.day() else held
             keys = (literal(number), *_cell(part))
-            queries.append(select(*keys, total).where(*pipeline.within(conn, actor, part)).group_by(*keys[1:]))
+            queries.append(select(*keys, *sums).where(*pipeline.within(conn, actor, part)).group_by(*keys[1:]))
         query = select(union_all(*queries).subquery())
-    for number, *cell, summed in conn.execute(query):
+    for number, *cell, deals, summed in conn.execute(query):
         if number is not None:
-            yield days[number], tuple(cell), summed
+            yield days[number], tuple(cell), Held(deals, summed)
 
 
-def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Decimal]]:
-    """The same from what months and days changed: of a band of ages is what has its age, but not that of the next."""
-    sums: dict[tuple[date, str, str, str], Decimal] = defaultdict(Decimal)
+def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Held]]:
+    """From what months and days changed: of a band of ages is what has its age, but not that of the next."""
+    sums: dict[tuple[date, str, str, str], Held] = defaultdict(lambda: _NOTHING)
     spans = tallies.spans(days)
-    for status, aged, band, value, number in changes:
+    for status, aged, band, deals, value, number in changes:
         for day in spans[number].days:
-            sums[day, status, aged, band] += value
+            before = sums[day, status, aged, band]
+            sums[day, status, aged, band] = Held(before.deals + int(deals), before.value + value)
     ages = {AGED[age]: (age, AGED.get(after)) for age, after in zip_longest(AGES, AGES[1:])}
-    for (day, status, aged, band), value in list(sums.items()):
+    for (day, status, aged, band), reached in list(sums.items()):
         age, older = ages[aged]
-        yield day, (status, age, band), value - (sums[day, status, older, band] if older else 0)
-
-
-def _held(conn: Connection, actor: Actor, part: Slice) -> dict[Cell, Held]:
-    """What each cell of the open deals of a slice comes to."""
-    held = part.narrowed(status=lifecycle.PIPELINE)
-    if held is None:
-        return {}
-    keys, value = _cell(held), held.facts.c.value
-    paise = cast(value, Float)
-    sums = (func.count(), func.sum(value, type_=value.type), func.sum(paise * paise, type_=Float))
-    found = conn.execute(select(*keys, *sums).where(*pipeline.within(conn, actor, held)).group_by(*keys))
-    return {(stage, age, band): Held(*sums) for stage, age, band, *sums in found}
+        gone = sums[day, status, older, band] if older else _NOTHING
+        if reached.deals > gone.deals:
+            yield day, (status, age, band), Held(reached.deals - gone.deals, reached.value - gone.value)
 
 
 def _largest(conn: Connection, actor: Actor, part: Slice) -> list[tuple[Decimal, Cell]]:
@@ -290,7 +288,14 @@ def _largest(conn: Connection, actor: Actor, part: Slice) -> list[tuple[Decimal,
 
 def _first_day(conn: Connection, actor: Actor, part: Slice) -> date | None:
     """The day of a slice's first opportunity, or None."""
-    first = conn.scalar(select(func.min(part.facts.c.created_at)).where(*pipeline.within(conn, actor, part)))
+    months = pipeline.totals(conn, actor, part, "created")["created"]
+    if months.empty:
+        return None
+    # what is kept tells the month; in it they are found by their creation, of which standings have no index
+    span, facts = periods.parse(months.iloc[0]) or periods.Period(None, None), part.facts.c
+    made = select(opportunity.c.id).where(sql.between(opportunity.c.created_at, *span.bounds()))
+    where = (facts.id.in_(made), *pipeline.within(conn, actor, part))
+    first = conn.scalar(select(func.min(facts.created_at)).where(*where))
     return periods.in_india(first).date() if first else None
 
 
@@ -303,20 +308,18 @@ def _spans_before(conn: Connection, actor: Actor, part: Slice, day: date, after:
     count = min(MOST_SPANS, (day - first).days // within) if first else 0
     if held is None or count < FEWEST_SPANS:
         return []
-    facts, instant = held.facts, held.facts.c.closed_at.type
-    spans = []
-    for number in range(count):
-        begun = periods.days_before(day, (number + 1) * within)
-        ends = (begun, begun + timedelta(days=after), begun + timedelta(days=within))
-        marks = zip(("start", "opens", "end"), (periods.midnight(periods.next_day(end)) for end in ends), strict=True)
-        spans.append(select(literal(number).label("number"), *(literal(at, instant).label(name) for name, at in marks)))
-    asked = union_all(*spans).subquery("asked")
-    inside = and_(
-        facts.c.created_at >= asked.c.start, facts.c.closed_at >= asked.c.opens, facts.c.closed_at < asked.c.end
-    )
-    total = func.sum(facts.c.won_value, type_=facts.c.won_value.type)
-    query = select(asked.c.number, total).join(facts, inside).where(*pipeline.within(conn, actor, held))
-    found = {row[0]: Decimal(row[1]) for row in conn.execute(query.group_by(asked.c.number))}
+    facts, today = held.facts.c, (day - date(1970, 1, 1)).days
+    closed = sql.india_day(facts.closed_at)
+    number = (today - closed) // within
+    begun = today - (number + 1) * within
+    start, end = (periods.midnight(periods.next_day(last)) for last in (periods.days_before(day, count * within), day))
+    inside = [sql.between(facts.closed_at, start, end)]
+    if "from_at" in facts:  # it is indexed, and no standing begins before what it tells
+        inside.append(facts.from_at >= start)
+    came = and_(sql.india_day(facts.created_at) > begun, closed > begun + after)
+    total = func.sum(facts.won_value, type_=facts.won_value.type)
+    query = select(number, total).where(*inside, came, *pipeline.within(conn, actor, held)).group_by(number)
+    found = {row[0]: Decimal(row[1]) for row in conn.execute(query)}
     return [found.get(number, Decimal(0)) for number in range(count)]
 
 
@@ -330,7 +333,8 @@ def _range(
 ) -> list[Decimal]:
     """Draw the rate of each cell from what is known of it, then each deal by its rate, then a span, many times over.
 
-    The largest deals are drawn one by one; what else a cell has, so many small ones, as the sum that they tend to.
+    The largest deals are drawn one by one; what else a cell has, many small ones, as the sum that so many of one size
+    tend to.
     """
     chance = np.random.default_rng(SEED)
     weights = [(r.won + WEIGHT * r.parent, r.deals - r.won + WEIGHT * (1 - r.parent)) for r in known.values()]
@@ -342,9 +346,9 @@ def _range(
     for cell, sums in held.items():
         alone = [float(value * 100) for value, of in largest if of == cell]
         if sums.deals > len(alone):
-            rest, squares = float(sums.value * 100) - sum(alone), sums.squares - sum(one * one for one in alone)
+            rest, many = float(sums.value * 100) - sum(alone), sums.deals - len(alone)
             rate = drawn[:, place[cell]]
-            spread = np.sqrt(np.maximum(rate * (1 - rate) * squares, 0))
+            spread = rest * np.sqrt(rate * (1 - rate) / many)
             totals += np.clip(chance.normal(rate * rest, spread), 0, rest)
     if spans:
         totals += chance.choice(np.array([int(value * 100) for value in spans], dtype=np.float64), DRAWS)

@@ -356,7 +356,7 @@ EFFECTS = (
     ),
     # Of the opportunity, not of the standing, so that standings written anew count nothing twice.
     *(Effect("opportunity", event, kept) for event in ("INSERT", "UPDATE") for kept in cells.KEEP),
-    Effect("transition", "INSERT", courses.KEEP),
+    *(Effect("transition", "INSERT", kept) for kept in courses.KEEP),
     *(Effect(table, event, {"sqlite": statement}) for table, event, statement in trigrams.KEEP),
 )
 

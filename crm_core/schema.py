@@ -377,7 +377,8 @@ standing = Table(
     Column("again_at", Instant),
     *(Column(f"was_{name}", opportunity.c[name].type) for name in TURNS),
     Index("ix_standing_to_at", "to_at", "from_at"),
-    Index("ix_standing_status", "status", "to_at", "from_at"),
+    # with what the largest of a past day are told by
+    Index("ix_standing_status", "status", "to_at", "from_at", "value", "status_at", "id"),
     Index("ix_standing_from_at", "from_at"),
     *(Index(f"ix_standing_{name}", name, "status", "to_at", "from_at") for name in ("owner_id", "region")),
     *(
@@ -394,8 +395,8 @@ standing = Table(
 #: or by how much a month (202611) or a day (20261124) in India changed it. `key` is that of the dimension that
 #: leads: the region's code, the owner's id, the month of creation or of closing, this before the region's; `days` are those from creation to
 #: closing. What is overdue (by region) and what has been in its stage for so many days (by the band of its value)
-#: is kept by the day and month on which it will be so, if nothing changes until then. The database keeps it with
-#: each change (`cells.KEEP`), and `tallies` proves it from the standings. No sum leaves what SQLite adds exactly.
+#: is kept by the day and month on which it will be so, if nothing changes until then; `seen` is how many came to be
+#: so many days in their stage, whatever became of them since. The database keeps it with each change (`cells.KEEP`), and `tallies` proves it from the standings. No sum leaves what SQLite adds exactly.
 tally = Table(
     "tally",
     metadata,
@@ -410,13 +411,14 @@ tally = Table(
     Column("value_paise", Rupees, key="value", nullable=False),
     Column("won_value_paise", Rupees, key="won_value", nullable=False),
     Column("days", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False, server_default="0"),
     *(CheckConstraint(f"abs({name}_paise) <= {9 * 10**18}", name=f"{name}_range") for name in ("value", "won_value")),
     sqlite_with_rowid=False,
 )
 
-#: What became of the stays in a stage that a closing ended: how many lived through the day `first` of them, with a
-#: value of a band, whose end was known by a day (since 1970 in India), and how many of these were won. The
-#: database keeps it with each closing (`courses.KEEP`), and `courses` proves it from the standings.
+#: What became of the stays in a stage that a closing ended: how many were seen at the end of the day `first` of them,
+#: with a value of a band then, whose end was known by a day (since 1970 in India), and how many of these were won.
+#: The database keeps it with each closing (`courses.KEEP`), and `courses` proves it from the standings.
 course = Table(
     "course",
     metadata,
@@ -426,6 +428,20 @@ course = Table(
     Column("known", Integer, primary_key=True, autoincrement=False),
     Column("deals", BigInteger, nullable=False),
     Column("won", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Of such stays those that were won: how many were seen in a month (202611) or on a day (20261124), and won so many
+#: `days` later. Kept and proven with `course`.
+win = Table(
+    "win",
+    metadata,
+    Column("status", Text, primary_key=True),
+    Column("first", Integer, primary_key=True, autoincrement=False),
+    Column("band", Text, primary_key=True),
+    Column("seen", Integer, primary_key=True, autoincrement=False),
+    Column("days", Integer, primary_key=True, autoincrement=False),
+    Column("deals", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

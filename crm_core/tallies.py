@@ -40,7 +40,6 @@ from sqlalchemy import (
 from crm_core import cells, periods, sql
 from crm_core.access import Person, others_visible_to
 from crm_core.cells import (
-    AGED,
     BESIDE,
     DAY,
     HOLDS,
@@ -54,7 +53,9 @@ from crm_core.cells import (
     NOW_ONLY,
     OVERDUE,
     STEPPED,
+    TOTALS,
 )
+from crm_core.courses import AGED
 from crm_core.periods import Period
 from crm_core.schema import STILL, opportunity, standing, tally
 from crm_core.slices import Slice
@@ -159,7 +160,7 @@ def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any
     facts = union_all(*parts).subquery("facts")
     where = _chosen(facts, slice_)
     sums: dict[str, ColumnElement[Any]] = {}
-    for name, total in zip(MEASURES, cells.summed(facts), strict=True):
+    for name, total in zip(TOTALS, cells.summed(facts, TOTALS), strict=True):
         whole = func.coalesce(total, 0, type_=total.type)
         # PostgreSQL adds whole numbers up to a numeric
         sums[name] = cast(whole, BigInteger) if name in ("count", "days") else whole
@@ -180,7 +181,7 @@ def on_days(asking: Person, slice_: Slice, days: tuple[date, ...]) -> CompoundSe
     parts = []
     for number, span in enumerate(spans(days)):
         facts = _kept(*known).where(_inside(span)).subquery("facts")
-        sums = (func.coalesce(total, 0, type_=total.type) for total in cells.summed(facts)[:2])
+        sums = (func.coalesce(total, 0, type_=total.type) for total in cells.summed(facts, TOTALS[:2]))
         parts.append(select(literal(number), *sums).where(*_chosen(facts, slice_)))
     return union_all(*parts)
 
@@ -189,7 +190,7 @@ def on_days(asking: Person, slice_: Slice, days: tuple[date, ...]) -> CompoundSe
 def aged_on(asking: Person, slice_: Slice, days: tuple[date, ...]) -> CompoundSelect[Any] | None:
     """This function will select by how much each of the `spans` of days changed the aged pipeline of a slice.
 
-    status, lead (those of a band of ages or of a later one: `AGED`), band (of values), value, number of the span.
+    status, lead (those of a band of ages or of a later one: `AGED`), band (of values), count, value, number of the span.
     None where the tallies cannot tell: they know status, business unit and product, of the company's past days.
     """
     asked = slice_.but(asof=None).to_params().keys()
@@ -197,7 +198,7 @@ def aged_on(asking: Person, slice_: Slice, days: tuple[date, ...]) -> CompoundSe
         return None
     keys = (tally.c.status, tally.c.lead, tally.c.key)
     where = (tally.c.lead.in_(AGED.values()), _COMPANY, *_chosen(tally, slice_))
-    changed = select(*keys, cells.summed(tally)[1]).where(*where).group_by(*keys)
+    changed = select(*keys, *cells.summed(tally, TOTALS[:2])).where(*where).group_by(*keys)
     return union_all(*(changed.where(_inside(s)).add_columns(literal(n)) for n, s in enumerate(spans(days))))
 
 
@@ -212,7 +213,7 @@ def moved(asking: Person, slice_: Slice, span: Period) -> Select[Any] | None:
     if lead is None or not asking.may("opportunity.see_all"):
         return None
     facts = _kept(lead, MOVED[lead], _COMPANY).where(_during(span)).subquery("facts")
-    count, change = cells.summed(facts)[:2]
+    count, change = cells.summed(facts, TOTALS[:2])
     return select(facts.c.step, count, change.label("change")).where(*_chosen(facts, slice_)).group_by(facts.c.step)
 
 
@@ -299,7 +300,7 @@ def _kept(lead: str, held: Sequence[str], whose: ColumnElement[bool]) -> Any:
     return select(
         *([] if "owner" in held else [cast(tally.c.owner_id, Text).label("owner")]),
         *(part.label(name) for name, part in cells.apart(held, tally.c.key).items()),
-        *(tally.c[name] for name in (*BESIDE, *MEASURES)),
+        *(tally.c[name] for name in (*BESIDE, *TOTALS)),
     ).where(tally.c.lead == lead, whose)
 
 

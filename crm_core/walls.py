@@ -66,6 +66,7 @@ from crm_core.schema import (
     tally,
     target,
     transition,
+    win,
 )
 
 GROUP = "crm_app"
@@ -90,9 +91,9 @@ CHANGES = {
 #: Tables that the app itself only reads: the owner prepares a database, and seals its audit.
 KEPT = {table.name for table in (stage, move, role_grant, audit_seal)}
 #: Tables that only the database itself writes, beside what it is told.
-DERIVED = {standing.name, tally.name, course.name}
+DERIVED = {standing.name, tally.name, course.name, win.name}
 
-_LEARNT = "crm_learnt(integer, integer)"
+_LEARNT = "crm_learnt(integer, integer, integer)"
 _CALLED = (
     "crm_may(text)",
     _LEARNT,
@@ -146,7 +147,10 @@ def _policies() -> tuple[Policy, ...]:
         Policy(transition, "SELECT", or_(sees_all, seen_deal)),
         Policy(standing, "SELECT", or_(sees_all, stood)),
         Policy(tally, "SELECT", tallies_visible_to(asking)),
-        Policy(course, "SELECT", exists().where(app_user.c.id == asking.id, app_user.c.active)),
+        *(
+            Policy(table, "SELECT", exists().where(app_user.c.id == asking.id, app_user.c.active))
+            for table in (course, win)
+        ),
         Policy(target, "SELECT", targets_visible_to(asking)),
         Policy(saved_view, "SELECT", views_visible_to(asking)),
         Policy(audit, "SELECT", or_(asking.can("audit.read"), seen_audit)),
@@ -340,12 +344,12 @@ def _searching(schema: str) -> list[str]:
 
 
 def _learnt() -> str:
-    query: Any = courses.counted(raw("$1", Integer()), raw("$2", Integer()))
+    query: Any = courses.seen_until(*(raw(f"${number}", Integer()) for number in (1, 2, 3)))
     return str(query.compile(dialect=_DIALECT(), compile_kwargs={"literal_binds": True}))
 
 
 def _learnt_columns() -> str:
-    return ", ".join(f"{name} {kind.compile(dialect=_DIALECT())}" for name, kind in courses.COLUMNS.items())
+    return ", ".join(f"{name} {kind.compile(dialect=_DIALECT())}" for name, kind in courses.LEARNT.items())
 
 
 def _security() -> list[str]:

@@ -195,6 +195,12 @@ def furnish(database: Database) -> None:
 
 #: What takes back a migration, by its revision. A column first: SQLite drops none once a trigger names a table that is gone.
 UNDONE = {
+    "0010": [
+        "ALTER TABLE tally DROP COLUMN seen",
+        "DROP TABLE win",
+        "DROP INDEX ix_standing_status",
+        "CREATE INDEX ix_standing_status ON standing (status, to_at, from_at)",
+    ],
     "0005": [
         *(f"DROP INDEX ix_opportunity_by_{name}" for name in ("created_at", "value_key", "status_at", "next_step_on")),
         "ALTER TABLE opportunity DROP COLUMN value_key {cascade}",

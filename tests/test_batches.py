@@ -70,6 +70,7 @@ TABLES = {
     "audit": "id",
     "tally": "lead, owner_id, at, key, status, business_unit, product",
     "course": "status, first, band, known",
+    "win": "status, first, band, seen, days",
 }
 
 
@@ -129,7 +130,7 @@ def kept(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         found[table] = [(numbers[row[0]], *row[1:]) for row in found[table]]
     about = [(row, numbers.get(row[7], row[7]) if row[6] == "opportunity" else row[7]) for row in found["audit"]]
     found["audit"] = [(str(n), *row[1:7], which, *row[8:]) for n, (row, which) in enumerate(about, 1)]
-    for table, measures in (("tally", 4), ("course", 2)):
+    for table, measures in (("tally", 5), ("course", 2), ("win", 1)):
         found[table] = [row for row in found[table] if any(float(value) for value in row[-measures:])]
     return found
 

@@ -150,18 +150,19 @@ def pipeline_of(office: Office, name: str, slice_: Slice) -> list[int]:
 def recount(office: Office, day: date, after: int = 0, within: int | None = None) -> dict[tuple[str, ...], Fraction]:
     """This function will learn the rates once more, deal by deal: cell → rate, exactly."""
     deals, won = Counter(), Counter()
-    for stays in histories(office):
-        for number, (status, value, entered) in enumerate(stays):
+    for stays, values in histories(office):
+        for number, (status, begun, entered) in enumerate(stays):
             if status in lifecycle.CLOSED:
                 continue
-            left = stays[number + 1][2] if number + 1 < len(stays) else date.max
-            closings = [(s, at) for s, _value, at in stays[number:] if s in lifecycle.CLOSED]
+            left = stays[number + 1][1] if number + 1 < len(stays) else date.max
+            closings = [(s, at) for s, at, _ in stays[number:] if s in lifecycle.CLOSED]
             end, ended = closings[0] if closings else (None, date.max)
             for age in AGES:
                 seen = entered + timedelta(days=int(age.split("-")[0]))
                 known = ended if within is None else seen + timedelta(days=within)
-                if left > seen and known <= day:
+                if begun <= seen < left and known <= day:
                     in_time = within is None or after < (ended - seen).days <= within
+                    value = [value for at, value in values if at <= seen][-1]
                     band = sum(value >= at for at in (500_000, 2_000_000))
                     for key in ((), (status,), (status, age), (status, age, courses.VALUES[band])):
                         deals[key] += 1
@@ -175,14 +176,20 @@ def recount(office: Office, day: date, after: int = 0, within: int | None = None
     return {(s, a, b): rate((s, a, b)) for s in lifecycle.PIPELINE for a in AGES for b in courses.VALUES}
 
 
-def histories(office: Office) -> list[list[tuple[str, Decimal, date]]]:
-    """This function will read each deal's statuses in order, with the value and the day in India of each."""
+def histories(office: Office) -> list[tuple[list[tuple[str, date, date]], list[tuple[date, Decimal]]]]:
+    """This function will read each deal's statuses and its values in order, with the day in India of each.
+
+    With a status also the day from which its ages count: another, where the clock went backwards.
+    """
     made = (transition.c.opportunity_id == standing.c.id) & (transition.c.seq == standing.c.version)
-    query = select(standing).join(transition, made).order_by(standing.c.id, standing.c.version)
-    found: dict[int, list[Any]] = {}
+    query = select(standing, transition.c.move).outerjoin(transition, made)
+    found: dict[int, tuple[list[Any], list[Any]]] = {}
     with office.owner.read() as conn:
-        for row in conn.execute(query):
-            found.setdefault(row.id, []).append((row.status, row.value, periods.in_india(row.from_at).date()))
+        for row in conn.execute(query.order_by(standing.c.id, standing.c.version)):
+            day, (statuses, values) = periods.in_india(row.from_at).date(), found.setdefault(row.id, ([], []))
+            values.append((day, row.value))
+            if row.move:
+                statuses.append((row.status, day, periods.in_india(row.status_at).date()))
     return list(found.values())
 
 
@@ -357,7 +364,7 @@ def test_many_small_deals_drawn_as_their_sum_make_the_range_of_each_drawn_alone(
     deals = [(Decimal(chance.randrange(1_00_000, 9_00_000)), cell) for cell in known for _ in range(1_000)]
     deals += [(Decimal(1_00_00_000) * n, cell) for n, cell in enumerate(known, 1)]
     held = {
-        cell: forecast.Held(len(values), sum(values), float(sum(int(v * 100) ** 2 for v in values)))
+        cell: forecast.Held(len(values), sum(values))
         for cell in known
         if (values := [value for value, of in deals if of == cell])
     }

@@ -33,6 +33,8 @@ from tests.test_asof import one_change
 from tests.test_concurrency import at_once
 from tests.test_flow import course
 
+KEPT = ("tally", "course", "win")
+
 #: ends of months and of a financial year in India among ordinary days; at each, these minutes of UTC
 DAYS = [date(2026, 3, 30), *(date(2026, 3, 31) + timedelta(days=n) for n in (0, 1, 14, 29, 30, 31, 60, 61, 62))]
 MINUTES = (9 * 60, 18 * 60 + 29, 18 * 60 + 30)
@@ -379,28 +381,32 @@ def test_the_days_add_up_to_now_and_a_late_change_to_its_own_day(office: Office)
         "DELETE FROM tally WHERE lead = 'created_region'",
         "UPDATE tally SET count = count + 1 WHERE lead = 'moved' AND at > 20000000",
         "UPDATE tally SET value_paise = 1 WHERE lead = 'moved_owner' AND at < 300000",
-        "INSERT INTO tally SELECT lead, owner_id + 90, at, key, status, business_unit, product, 1, 0, 0, 0 FROM tally",
+        "INSERT INTO tally SELECT lead, owner_id + 90, at, key, status, business_unit, product, 1, 0, 0, 0, 0 FROM tally",
         "UPDATE course SET won = won + 1",
         "UPDATE course SET known = known - 1",
         "DELETE FROM course",
+        "UPDATE tally SET seen = seen + 1 WHERE lead = 'aged_0'",
+        "UPDATE win SET deals = 2 WHERE seen < 300000",
+        "UPDATE win SET days = days + 1",
+        "DELETE FROM win",
     ],
 )
 def test_a_tally_that_lies_is_found(office: Office, addresses: tuple[str, str], lie: str, capsys: Any) -> None:
     """The standings prove it, and rebuilding mends it."""
     course(office, ("2026-01-05", "create"), ("2026-01-09", "make_offer"), ("2026-03-19", "win"))
     office.opportunity("ravi", next_step_on="2026-04-20")
-    honest = [office.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6") for table in ("tally", "course")]
+    honest = [office.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6") for table in KEPT]
     assert all(honest)
     assert office.sql(lie)
     with office.owner.read() as conn:
         assert "is not what the standings say" in tallies.verify(conn) + courses.verify(conn)
     assert 1 == command_line.main(["--url", addresses[1], "verify"])
-    assert re.search("The (tally|course) ", capsys.readouterr().err)
+    assert re.search("The (tally|course|win) ", capsys.readouterr().err)
     assert 0 == command_line.main(["--url", addresses[1], "rebuild"])
     assert 0 == command_line.main(["--url", addresses[1], "verify"])
-    for table, rows in zip(("tally", "course"), honest, strict=True):
+    for table, rows in zip(KEPT, honest, strict=True):
         again = office.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6")
-        assert sorted(row for row in rows if any(row[-3:])) == sorted(row for row in again if any(row[-3:]))
+        assert sorted(row for row in rows if any(row[-5:])) == sorted(row for row in again if any(row[-5:]))
 
 
 @pytest.mark.parametrize(
@@ -408,9 +414,10 @@ def test_a_tally_that_lies_is_found(office: Office, addresses: tuple[str, str], 
     [
         "UPDATE tally SET count = 7",
         "DELETE FROM tally",
-        "INSERT INTO tally VALUES ('region', 0, 0, 'coimbatore', 'won', 'water', 'pump', 1, 1, 1, 1)",
+        "INSERT INTO tally VALUES ('region', 0, 0, 'coimbatore', 'won', 'water', 'pump', 1, 1, 1, 1, 1)",
         "UPDATE course SET won = 7",
         "INSERT INTO course VALUES ('open', 0, '2000000-', 1, 1, 1)",
+        "INSERT INTO win VALUES ('open', 0, '2000000-', 202601, 1, 1)",
     ],
 )
 def test_only_the_database_itself_writes_tallies(office: Office, statement: str) -> None:
@@ -465,7 +472,7 @@ def test_only_other_counts_are_counted_anew(
     office.opportunity()
     for key in older:
         office.sql(f"UPDATE setting SET value = 'older' WHERE key = '{key}'")
-    for table in ("tally", "course"):
+    for table in KEPT:
         office.sql(f"DELETE FROM {table}")
     open_database(addresses[1], owner=True).dispose()
     with office.owner.read() as conn:

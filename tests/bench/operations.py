@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -179,6 +179,8 @@ class Bench:
 
     def _page(self) -> Iterator[Operation]:
         """What the app's dashboard asks beside the breakdowns, a call each; no bare SQL is written for these."""
+        today = periods.today()
+        running = f"{today - timedelta(days=30)}..{today + timedelta(days=60)}"
         parts = [headline.closed(Slice(), YEAR if s.closed else "", s.code) for s in lifecycle.STAGES]
         in_pipeline = Slice(status=lifecycle.PIPELINE)
         calls: tuple[tuple[str, Callable[..., Any], tuple[Any, ...]], ...] = (
@@ -192,7 +194,8 @@ class Bench:
             ("open pipeline by owner and status", pipeline.totals, (in_pipeline, ("owner", "status"))),
             ("owners to choose from", pipeline.choices, ("owner",)),
             ("flow", flow.flow, (Slice(created=YEAR),)),
-            ("forecast", forecast.likely, (Slice(), QUARTER)),
+            ("forecast of a running period", forecast.likely, (Slice(), running)),
+            ("the same, as it was at the same point of six before", forecast.backtest, (Slice(), running)),
             ("bridge of one business unit, one year", pipeline.movement, (Slice(business_unit="valves"), YEAR)),
             ("newest change", audit.latest, ()),
         )
