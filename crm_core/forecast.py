@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, literal, select, union_all
 
-from crm_core import clock, courses, lifecycle, periods, pipeline, sql, tallies
+from crm_core import clock, courses, lifecycle, periods, pipeline, sql, tallies, trigrams
 from crm_core.access import Actor, person
 from crm_core.courses import AGED
 from crm_core.schema import course, opportunity
@@ -125,6 +125,9 @@ def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Lik
     period = periods.parse(code) or periods.Period(None, None)
     day = slice_.day() or clock.today(conn)
     part = slice_.but(closed=None)
+    asked = part.but(asof=str(day))
+    if tallies.aged_on(person(conn, actor), asked, (day,)) is not None:
+        part = asked  # past days are told from what is kept, and so is today
     achieved = part.narrowed(status=lifecycle.WON, **({"closed": code} if code else {}))
     won = pipeline.totals(conn, actor, achieved)["won_value"].iloc[0] if achieved else Decimal(0)
     within = (period.last - day).days if period.last else None
@@ -308,17 +311,20 @@ def _spans_before(conn: Connection, actor: Actor, part: Slice, day: date, after:
     count = min(MOST_SPANS, (day - first).days // within) if first else 0
     if held is None or count < FEWEST_SPANS:
         return []
-    facts, today = held.facts.c, (day - date(1970, 1, 1)).days
-    closed = sql.india_day(facts.closed_at)
-    number = (today - closed) // within
-    begun = today - (number + 1) * within
-    start, end = (periods.midnight(periods.next_day(last)) for last in (periods.days_before(day, count * within), day))
-    inside = [sql.between(facts.closed_at, start, end)]
-    if "from_at" in facts:  # it is indexed, and no standing begins before what it tells
-        inside.append(facts.from_at >= start)
-    came = and_(sql.india_day(facts.created_at) > begun, closed > begun + after)
-    total = func.sum(facts.won_value, type_=facts.won_value.type)
-    query = select(number, total).where(*inside, came, *pipeline.within(conn, actor, held)).group_by(number)
+    facts, instant = held.facts, held.facts.c.closed_at.type
+    spans = []
+    for number in range(count):
+        begun = periods.days_before(day, (number + 1) * within)
+        ends = (begun, begun + timedelta(days=after), begun + timedelta(days=within))
+        marks = zip(("start", "opens", "end"), (periods.midnight(periods.next_day(end)) for end in ends), strict=True)
+        spans.append(select(literal(number).label("number"), *(literal(at, instant).label(name) for name, at in marks)))
+    asked = union_all(*spans).subquery("asked")
+    closed = and_(facts.c.closed_at >= asked.c.opens, facts.c.closed_at < asked.c.end)
+    inside = and_(closed, facts.c.created_at >= asked.c.start, facts.c.won_value.is_not(None))
+    # a span is short beside all that was ever won
+    where = map(trigrams.aside, pipeline.within(conn, actor, held)) if held.day() else pipeline.within(conn, actor, held)
+    total = func.sum(facts.c.won_value, type_=facts.c.won_value.type)
+    query = select(asked.c.number, total).join(facts, inside).where(*where).group_by(asked.c.number)
     found = {row[0]: Decimal(row[1]) for row in conn.execute(query)}
     return [found.get(number, Decimal(0)) for number in range(count)]
 

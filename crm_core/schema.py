@@ -384,6 +384,8 @@ standing = Table(
     *(
         Index(f"ix_standing_{name}", *columns, sqlite_where=there, postgresql_where=there)
         for name, columns in (
+            # with what the deals won in a span of a past day are told by
+            ("won_value_paise", ("closed_at", "created_at", "won_value", "from_at", "to_at", "status", "id")),
             ("again_at", ("from_at", "again_at", "step", "business_unit", "product", "region", "owner_id")),
             *((f"was_{name}", ("from_at", name, f"was_{name}", "id")) for name in TURNS),
         )

@@ -198,6 +198,7 @@ UNDONE = {
     "0010": [
         "ALTER TABLE tally DROP COLUMN seen",
         "DROP TABLE win",
+        "DROP INDEX ix_standing_won_value_paise",
         "DROP INDEX ix_standing_status",
         "CREATE INDEX ix_standing_status ON standing (status, to_at, from_at)",
     ],

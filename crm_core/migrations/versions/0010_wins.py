@@ -22,6 +22,9 @@ def upgrade() -> None:
     op.drop_index("ix_standing_status", "standing")
     columns = ["status", "to_at", "from_at", "value_paise", "status_at", "id"]
     op.create_index("ix_standing_status", "standing", columns)
+    columns = ["closed_at", "created_at", "won_value_paise", "from_at", "to_at", "status", "id"]
+    there = sa.text("won_value_paise IS NOT NULL")
+    op.create_index("ix_standing_won_value_paise", "standing", columns, sqlite_where=there, postgresql_where=there)
     if op.get_bind().dialect.name == "postgresql":
         # its like takes the day as well, and is made with the rules
         op.execute("DROP FUNCTION IF EXISTS crm_learnt(integer, integer)")
