@@ -11,11 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -25,6 +20,8 @@ from crm_core.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 from crm_core.replica import MISPLACED, Replica
 
 EMBEDDED = f"sqlite:///{Path(__file__).resolve().parent.parent / 'data' / 'crm.sqlite3'}"
+#: The revision of this release's schema: that of its last migration.
+NEWEST = max(file.name.partition("_")[0] for file in (Path(__file__).parent / "migrations" / "versions").glob("*_*.py"))
 OLDEST_SQLITE = (3, 39, 0)
 WAIT = 5  # seconds for a lock or a free connection; on SQLite ?timeout= in the address says otherwise
 _TRIES = 4
@@ -213,16 +210,17 @@ def _prepare(database: Database) -> None:
         unhurry(conn)  # a migration, or the wait for another process's
         if postgresql:
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": walls.LOCK})
-        present = MigrationContext.configure(conn).get_current_heads()
-        script = ScriptDirectory.from_config(_alembic())
-        migrated = present != tuple(script.get_heads())
+        present = _present(conn)
+        migrated = present != NEWEST
         if migrated:
+            from crm_core import upgrades  # it takes memory that a start without an upgrade has no need of
+
             _settle(database)
-            _migrate(conn, script, present)
+            upgrades.upgrade(conn, present)
         ruled = preferences.stored(conn, "rules") != rules.fingerprint()
         if ruled:
             _settle(database)
-            _require_owner(conn)
+            walls.require_owner(conn)
             rules.install(conn)
             preferences.store(conn, "rules", rules.fingerprint())
         if migrated or (ruled and preferences.stored(conn, "counted") != rules.counted()):
@@ -259,36 +257,10 @@ def unhurry(conn: Connection) -> None:
         conn.execute(text("SET LOCAL lock_timeout = 0"))
 
 
-def _migrate(conn: Connection, script: ScriptDirectory, present: tuple[str, ...]) -> None:
-    for revision in present:
-        try:
-            script.get_revision(revision)
-        except CommandError:
-            raise Unavailable(
-                "This database was made by a newer version of the program; update the program first."
-            ) from None
-    if not present and inspect(conn).get_table_names():
-        raise Unavailable("This database holds other tables; name an empty one in CRM_DATABASE_URL.")
-    _require_owner(conn)
-    config = _alembic()
-    config.attributes["connection"] = conn
-    command.upgrade(config, "heads")
-
-
-def _require_owner(conn: Connection) -> None:
-    if conn.dialect.name != "postgresql":
-        return
-    if not conn.scalar(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
-        raise Unavailable(
-            "The database needs an update by its owner; run “python -m crm_core init” with CRM_OWNER_URL set."
-        )
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    return config
+def _present(conn: Connection) -> str | None:
+    """The revision of a database's schema; None where it has none."""
+    there = inspect(conn).has_table("alembic_version")
+    return conn.scalar(text("SELECT version_num FROM alembic_version")) if there else None
 
 
 def require_sqlite(version: tuple[int, ...]) -> None:

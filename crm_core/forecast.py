@@ -322,7 +322,9 @@ def _spans_before(conn: Connection, actor: Actor, part: Slice, day: date, after:
     closed = and_(facts.c.closed_at >= asked.c.opens, facts.c.closed_at < asked.c.end)
     inside = and_(closed, facts.c.created_at >= asked.c.start, facts.c.won_value.is_not(None))
     # a span is short beside all that was ever won
-    where = map(trigrams.aside, pipeline.within(conn, actor, held)) if held.day() else pipeline.within(conn, actor, held)
+    where = (
+        map(trigrams.aside, pipeline.within(conn, actor, held)) if held.day() else pipeline.within(conn, actor, held)
+    )
     total = func.sum(facts.c.won_value, type_=facts.c.won_value.type)
     query = select(asked.c.number, total).join(facts, inside).where(*where).group_by(asked.c.number)
     found = {row[0]: Decimal(row[1]) for row in conn.execute(query)}

@@ -25,6 +25,7 @@ from sqlalchemy import (
     false,
     or_,
     select,
+    text,
     true,
 )
 from sqlalchemy import literal_column as raw
@@ -237,6 +238,16 @@ def rights(schema: str) -> list[str]:
 def digest() -> str:
     """This function will say all that `install` writes, for the rules' fingerprint."""
     return repr((_functions("x"), _security(), rights("x")))
+
+
+def require_owner(conn: Connection) -> None:
+    """This function will raise Unavailable where it is for the database's owner to change its schema."""
+    if conn.dialect.name != "postgresql":
+        return
+    if not conn.scalar(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
+        raise Unavailable(
+            "The database needs an update by its owner; run “python -m crm_core init” with CRM_OWNER_URL set."
+        )
 
 
 def bypassed(conn: Connection) -> bool:
