@@ -116,7 +116,8 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     """
     names = (by,) if isinstance(by, str) else tuple(by)
     query = _counted(person(conn, actor), weighed(conn, slice_), names)
-    rows = [[*map(str, row[: len(names)]), *row[len(names) : len(names) + 3]] for row in conn.execute(query)]
+    found, keys = conn.execute(query).all(), len(names)
+    rows = [[*map(str, row[:keys]), *row[keys : keys + 3]] for row in found]
     rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
     return frames.framed(rows, frames.columns(*names, *MEASURES))
 

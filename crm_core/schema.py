@@ -56,6 +56,13 @@ class Rupees(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value) / _HUNDRED
 
 
+class Summed(Rupees):
+    """The same of what only the database itself adds up: whole on PostgreSQL too, which sums such numbers faster."""
+
+    impl = BigInteger()
+    cache_ok = True
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC datetime; on SQLite as ISO text with its offset, so that text order is time order."""
 
@@ -410,8 +417,8 @@ tally = Table(
     Column("business_unit", String(60), primary_key=True),
     Column("product", String(20), primary_key=True),
     Column("count", BigInteger, nullable=False),
-    Column("value_paise", Rupees, key="value", nullable=False),
-    Column("won_value_paise", Rupees, key="won_value", nullable=False),
+    Column("value_paise", Summed, key="value", nullable=False),
+    Column("won_value_paise", Summed, key="won_value", nullable=False),
     Column("days", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False, server_default="0"),
     *(CheckConstraint(f"abs({name}_paise) <= {9 * 10**18}", name=f"{name}_range") for name in ("value", "won_value")),

@@ -26,5 +26,7 @@ def upgrade() -> None:
     there = sa.text("won_value_paise IS NOT NULL")
     op.create_index("ix_standing_won_value_paise", "standing", columns, sqlite_where=there, postgresql_where=there)
     if op.get_bind().dialect.name == "postgresql":
+        for name in ("value_paise", "won_value_paise"):
+            op.alter_column("tally", name, type_=sa.BigInteger())
         # its like takes the day as well, and is made with the rules
         op.execute("DROP FUNCTION IF EXISTS crm_learnt(integer, integer)")
