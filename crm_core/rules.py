@@ -8,6 +8,7 @@ or role needs no migration.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -366,6 +367,7 @@ SENTENCES = frozenset(rule.sentence for rule in (*RULES, *ACTOR_RULES))
 _TRIGGERED = tuple(dict.fromkeys((rule.table, rule.event) for rule in RULES))
 
 
+@functools.cache
 def fingerprint() -> str:
     """This function will name the present rules, lifecycle and grants by a short digest."""
     told = (RULES, EFFECTS, _postgresql("x"), walls.digest(), _stage_rows(), _move_rows(), _grant_rows())
