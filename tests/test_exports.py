@@ -266,8 +266,8 @@ def test_a_list_of_ten_thousand_is_a_file_of_ten_thousand(office: Office) -> Non
     kept = (c.name for c in opportunities.opportunity.c if c.computed is None)
     columns = ", ".join(name for name in kept if name not in ("id", "source_lead_id"))
     # in helpings: PostgreSQL finds a tally the slower, the more often its own transaction has changed it
-    for last in range(500, 10_001, 500):
-        series = f"WITH RECURSIVE s(n) AS (SELECT {max(last - 499, 2)} UNION ALL SELECT n + 1 FROM s WHERE n < {last})"
+    for last in range(100, 10_001, 100):
+        series = f"WITH RECURSIVE s(n) AS (SELECT {max(last - 99, 2)} UNION ALL SELECT n + 1 FROM s WHERE n < {last})"
         office.sql(
             f"{series} INSERT INTO opportunity (id, {columns}) SELECT {made} - 1 + s.n, {columns} "
             f"FROM opportunity, s WHERE id = {made}"
