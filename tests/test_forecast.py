@@ -335,6 +335,13 @@ def test_a_period_that_is_yet_to_come_counts_no_win_before_it(office: Office) ->
         office.ask(forecast.likely, office.kavya, slice_, f"2026-03-{day}..2026-03-20") for day in ("01", "02", "11")
     ]
     assert [78_400, 78_400, 21_600] == [t.further for t in told]
+    day = date(2026, 3, 1)
+    rows = office.ask(pipeline.listing, office.kavya, slice_.narrowed(status=lifecycle.PIPELINE)).rows
+    for ahead in range(1, 6):  # the second and the third day, on which stays were won, among them
+        further = office.ask(forecast.likely, office.kavya, slice_, f"2026-03-{1 + ahead:02d}..2026-03-20").further
+        assert further == expected(rows, day, recount(office, day, ahead - 1, 19)), ahead
+        further = office.ask(forecast.likely, office.kavya, slice_, f"2026-03-01..2026-03-{1 + ahead:02d}").further
+        assert further == expected(rows, day, recount(office, day, 0, ahead)), ahead
 
 
 def test_a_period_that_is_over_or_none_or_empty(office: Office) -> None:
