@@ -192,7 +192,7 @@ def _share_heaps() -> None:
 
     Python lets one thread run at a time; of 263 MB after twenty visitors 30 were such heaps.
     """
-    with suppress(AttributeError, OSError):  # another C library than glibc
+    with suppress(AttributeError, OSError, TypeError):  # another C library than glibc, or Windows
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
