@@ -37,6 +37,7 @@ ALONE = 500
 #: How many spans before tell what deals still to come bring.
 FEWEST_SPANS, MOST_SPANS = 3, 12
 _QUANTILES = (0.1, 0.5, 0.9)
+_EVER = date(1, 1, 2)  # the first day whose midnight in India is one in UTC
 _AGE_OF = {courses.first_day(age): age for age in AGES}
 
 Cell = tuple[str, ...]  # stage, band of ages, band of values
@@ -128,8 +129,7 @@ def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Lik
     asked = part.but(asof=str(day))
     if tallies.aged_on(person(conn, actor), asked, (day,)) is not None:
         part = asked  # past days are told from what is kept, and so is today
-    achieved = part.narrowed(status=lifecycle.WON, **({"closed": code} if code else {}))
-    won = pipeline.totals(conn, actor, achieved)["won_value"].iloc[0] if achieved else Decimal(0)
+    won = _achieved(conn, actor, part, code)
     within = (period.last - day).days if period.last else None
     after = max(0, (period.first - day).days - 1) if period.first and period.last else 0
     held = {cell: sums for _day, cell, sums in _held(conn, actor, part, [day])}
@@ -167,8 +167,7 @@ def backtest(conn: Connection, actor: Actor, slice_: Slice, code: str, back: int
         if first is None or day < first:
             break
         told = likely(conn, actor, slice_.but(asof=str(day)), span)
-        ended = slice_.but(asof=str(period.last), closed=span).narrowed(status=lifecycle.WON)
-        actual = pipeline.totals(conn, actor, ended)["won_value"].iloc[0] if ended else Decimal(0)
+        actual = _achieved(conn, actor, slice_.but(asof=str(period.last), closed=None), span)
         rows.append((span, day, told.deals, told.p10, told.p50, told.p90, actual))
     return pd.DataFrame(rows[::-1], columns=columns, dtype=object)
 
@@ -302,33 +301,58 @@ def _first_day(conn: Connection, actor: Actor, part: Slice) -> date | None:
     return periods.in_india(first).date() if first else None
 
 
+def _achieved(conn: Connection, actor: Actor, part: Slice, code: str) -> Decimal:
+    """What a slice won in a period (its code; none: ever): from the tallies if they know, else along an index."""
+    held, period = part.narrowed(status=lifecycle.WON, **({"closed": code} if code else {})), periods.parse(code)
+    if held is None:
+        return Decimal(0)
+    if period is None or tallies.query(person(conn, actor), held) is not None:
+        return Decimal(pipeline.totals(conn, actor, held)["won_value"].iloc[0])
+    span = (_EVER, period.first or periods.FIRST_DAY, period.after or periods.LAST_DAY)
+    return _won(conn, actor, part, [span])[0]
+
+
 def _spans_before(conn: Connection, actor: Actor, part: Slice, day: date, after: int, within: int) -> list[Decimal]:
     """What deals that came within so many days won of them after `after` days, in each span before the day.
 
     One after another back to the first opportunity; none where they are too few to tell anything.
     """
-    held, first = part.narrowed(status=lifecycle.WON), _first_day(conn, actor, part)
+    first = _first_day(conn, actor, part)
     count = min(MOST_SPANS, (day - first).days // within) if first else 0
-    if held is None or count < FEWEST_SPANS:
+    if part.narrowed(status=lifecycle.WON) is None or count < FEWEST_SPANS:
         return []
+    begun = (periods.next_day(periods.days_before(day, (number + 1) * within)) for number in range(count))
+    spans = ((start, start + timedelta(days=after), start + timedelta(days=within)) for start in begun)
+    return _won(conn, actor, part, list(spans))
+
+
+def _won(conn: Connection, actor: Actor, part: Slice, spans: Sequence[tuple[date, date, date]]) -> list[Decimal]:
+    """What deals of a slice that came from the first day of each span on won on the days from its second to its third."""
+    held = part.narrowed(status=lifecycle.WON)
+    if held is None:
+        return [Decimal(0)] * len(spans)
     facts, instant = held.facts, held.facts.c.closed_at.type
-    spans = []
-    for number in range(count):
-        begun = periods.days_before(day, (number + 1) * within)
-        ends = (begun, begun + timedelta(days=after), begun + timedelta(days=within))
-        marks = zip(("start", "opens", "end"), (periods.midnight(periods.next_day(end)) for end in ends), strict=True)
-        spans.append(select(literal(number).label("number"), *(literal(at, instant).label(name) for name, at in marks)))
-    asked = union_all(*spans).subquery("asked")
+    asked = union_all(
+        *(
+            select(
+                literal(number).label("number"),
+                *(
+                    literal(periods.midnight(day), instant).label(name)
+                    for name, day in zip(("start", "opens", "end"), span, strict=True)
+                ),
+            )
+            for number, span in enumerate(spans)
+        )
+    ).subquery("asked")
     closed = and_(facts.c.closed_at >= asked.c.opens, facts.c.closed_at < asked.c.end)
     inside = and_(closed, facts.c.created_at >= asked.c.start, facts.c.won_value.is_not(None))
-    # a span is short beside all that was ever won
-    where = (
-        map(trigrams.aside, pipeline.within(conn, actor, held)) if held.day() else pipeline.within(conn, actor, held)
-    )
+    where = pipeline.within(conn, actor, held)
+    if held.day():  # a span is short beside all that was ever won
+        where = [*map(trigrams.aside, where)]
     total = func.sum(facts.c.won_value, type_=facts.c.won_value.type)
     query = select(asked.c.number, total).join(facts, inside).where(*where).group_by(asked.c.number)
     found = {row[0]: Decimal(row[1]) for row in conn.execute(query)}
-    return [found.get(number, Decimal(0)) for number in range(count)]
+    return [found.get(number, Decimal(0)) for number in range(len(spans))]
 
 
 def _cell(held: Slice, day: Any = None) -> tuple[Any, ...]:

@@ -219,6 +219,8 @@ def test_everything_equals_a_recount(office: Office, seed: int) -> None:
         assert {day: weighed} == office.ask(forecast.weighted_on, actor, part.but(asof=None), [day])
         told = office.ask(forecast.likely, actor, part, f"{periods.day_before(day)}..{end}")
         assert told.further == expected(rows, day, recount(office, day, 0, within))
+        won = part.narrowed(status="won", closed=f"{periods.day_before(day)}..{end}")
+        assert told.won == (office.ask(pipeline.listing, actor, won).won_value if won else 0)
         assert told.won <= told.p10 <= told.p50 <= told.p90 <= told.won + sum(rows["value"], NONE)
         ahead = office.ask(forecast.likely, actor, part, f"{later}..{later + timedelta(days=5)}")
         first = (later - day).days
