@@ -169,7 +169,6 @@ def counted(change: FromClause, kept: Sequence[Kind]) -> Select[Any]:
     since = case(*((kind.since == name, change.c[name]) for name in dict.fromkeys(one.since for one in kept)))
     key = case(*((kind.key == name, change.c[name]) for name in dict.fromkeys(one.key for one in kept)))
     keys, seen, where = _cell(change, kind, key, since)
-    seen = case((kind.since == _STAGE, seen), else_=0)
     return _by(change, keys, keys.values(), seen).select_from(change.join(table, true())).where(where)
 
 
@@ -184,7 +183,6 @@ def counted_each(change: FromClause, kept: Collection[Kind]) -> list[Select[Any]
         lasted = true() if kind.since == "day" else change.c.until > change.c[kind.since] + kind.after
         constant = {"lead": literal(kind.lead)} | ({} if kind.whose else {"owner_id": literal(0)})
         groups = [key for name, key in keys.items() if name not in constant]
-        seen = seen if kind.since == _STAGE else literal(0)
         counts.append(_by(change, keys | constant, groups, seen).where(where, lasted))
     return counts
 
@@ -192,7 +190,7 @@ def counted_each(change: FromClause, kept: Collection[Kind]) -> list[Select[Any]
 def _cell(
     change: FromClause, kind: Any, key: ColumnElement[Any], since: ColumnElement[Any]
 ) -> tuple[dict[str, ColumnElement[Any]], ColumnElement[int], ColumnElement[bool]]:
-    """The keys of the cell of a kind that a change is counted in, how many it lets be seen there, and whether there is one."""
+    """The keys of the cell of a kind that a change is counted in, how many it lets be seen in a stage, and whether there is one."""
     first = since + kind.after
     keys = {
         "lead": kind.lead,
@@ -202,7 +200,7 @@ def _cell(
         **{name: change.c[name] for name in BESIDE},
     }
     # what ends on the day itself is not seen at its end, and what begins later never was
-    seen = case((first >= change.c.day, change.c["count"]), else_=0)
+    seen = case((and_(kind.since == _STAGE, first >= change.c.day), change.c["count"]), else_=0)
     return keys, seen, and_(key.is_not(None), since.is_not(None))
 
 

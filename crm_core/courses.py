@@ -61,9 +61,7 @@ def first_day(age: str) -> int:
 #: What leads the tallies of those in the pipeline that have been in their stage for so many days, by the band of ages.
 AGED = {age: f"aged_{first_day(age)}" for age in lifecycle.AGES}
 #: What is learnt of a cell: how many stays were seen, and how many of them were won.
-LEARNT: dict[str, TypeEngine[Any]] = {
-    **{name: course.c[name].type for name in ("status", "first", "band", "deals", "won")}
-}
+LEARNT: dict[str, TypeEngine[Any]] = {c.name: c.type for c in course.columns if c is not course.c.known}
 
 
 def cells(kept: FromClause) -> list[ColumnElement[bool]]:

@@ -1,6 +1,6 @@
 """Upgrades: the schema of an open database brought to the newest, by Alembic.
 
-Nothing else imports Alembic, which takes 12 MB for as long as a process runs: the database asks for this
+Nothing else imports Alembic, which takes 8 MB for as long as a process runs: the database asks for this
 module only where a schema is not the newest.
 """
 
