@@ -17,10 +17,11 @@ from tests.browser import idle, person, turn, visit
 SERIOUS = {"serious", "critical"}
 #: width and schemes, so that the one changes as seldom as the others
 WINDOWS: tuple[Any, ...] = ((1440, ("dark",)), (390, ("light",)))
-#: Streamlit follows the scheme a moment later, and some parts of it slowly; a page of our own at once
+#: Streamlit follows the scheme a moment later, and some parts of it slowly; a page of our own at once.
+#: Chromium lists some transitions long after they have ended
 DRAWN = """dark => { const shown = document.querySelector('[data-testid=stApp]') || document.documentElement;
  const [red] = getComputedStyle(shown).backgroundColor.match(/\\d+/g);
- return (red < 128) === dark && !document.getAnimations().some(one => one instanceof CSSTransition) }"""
+ return (red < 128) === dark && !document.getAnimations().some(one => one instanceof CSSTransition && one.playState === 'running') }"""
 #: what is not a manager's, or differs from theirs
 ALSO = {
     "org_admin": ("/settings", "/users"),
