@@ -260,6 +260,7 @@ def test_a_file_is_on_record(office: Office, verb: Any) -> None:
     assert "Asha" == entry.by
 
 
+@pytest.mark.no_cover
 def test_a_list_of_ten_thousand_is_a_file_of_ten_thousand(office: Office) -> None:
     """Each once, in the order of the list."""
     made = office.opportunity(value="12.34")

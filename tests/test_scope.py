@@ -50,6 +50,9 @@ from crm_core.schema import LISTS
 from crm_core.slices import DIMENSIONS, AuditSlice, DenialSlice, LeadSlice, Slice
 from tests.conftest import WAY, Office
 
+# long histories: to count the lines of the core that they pass would take as long again
+pytestmark = pytest.mark.no_cover
+
 SEES_ALL = {"kavya", "meena", "devi"}
 NAMES = ("asha", "ravi", "uma", "arun", "kavya", "devi")
 OWNERS = ("asha", "ravi", "uma", "kavya")
@@ -394,7 +397,7 @@ def lead_listing(company: Company, name: str) -> tuple[Any, Any]:
         rows, _count = company.ask(leads.listing, "meena", slice_, per_page=1000)
         seen = [i for i in rows["id"] if company.sees_lead(name, i)]
         wanted.append((seen, len(seen)))
-        pages, count = [], company.ask(leads.listing, name, slice_)[1]
+        pages, count = [], company.ask(leads.listing, name, slice_)[1].count
         for page in range(1, -(-count // 3) + 1):
             pages += list(company.ask(leads.listing, name, slice_, page=page, per_page=3)[0]["id"])
         got.append((pages, count))

@@ -33,6 +33,9 @@ from tests.test_asof import one_change
 from tests.test_concurrency import at_once
 from tests.test_flow import course
 
+# long histories: to count the lines of the core that they pass would take as long again
+pytestmark = pytest.mark.no_cover
+
 KEPT = ("tally", "course", "win")
 
 #: ends of months and of a financial year in India among ordinary days; at each, these minutes of UTC

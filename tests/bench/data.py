@@ -13,17 +13,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
-from crm_core import clock, customers, fields, lifecycle, opportunities, preferences, settings, users
+from crm_core import clock, customers, fields, leads, lifecycle, opportunities, preferences, settings, users
 from crm_core import demo_words as words
 from crm_core.access import Actor
-from crm_core.schema import FACTS, STILL, app_user, audit, customer, opportunity, standing, transition
+from crm_core.schema import FACTS, STILL, app_user, audit, customer, lead, opportunity, standing, transition
 from crm_core.steps import told
 
 #: To be raised with any change of what is made here; a database kept from before is then made anew.
-VERSION = 1
+VERSION = 2
 FIRST, LAST = datetime(2023, 11, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 ROLES = (("org_admin", 1), ("manager", 3), ("sales_engineer", 40), ("application_engineer", 4), ("viewer", 2))
 REGIONS, CUSTOMERS = 30, 20_000
+#: How many opportunities there are to each lead, and how many leads in a hundred are in which state.
+EACH_LEAD = 5
+LEAD_STATES = {"new": 30, "contacted": 25, "qualified": 15, "disqualified": 30}
 #: The last sales engineers are named as application engineers too.
 NAMED_TOO = 4
 STATUSES = {lifecycle.OPEN: 25, lifecycle.OFFER_MADE: 15, lifecycle.WON: 30, lifecycle.LOST: 22, lifecycle.REJECTED: 8}
@@ -39,7 +42,7 @@ EDITED, REASSIGNED = 0.4, 0.05
 CHUNK = 5000
 WRITTEN = {
     t.name: [c.name for c in t.columns if c.computed is None]
-    for t in (customer, opportunity, transition, standing, audit)
+    for t in (customer, lead, opportunity, transition, standing, audit)
 }
 _REASONS = {
     "lose": [fields.to_code(label) for label in words.LISTS["lost_reason"]],
@@ -88,6 +91,9 @@ class Company:
         self.engineers = by_role["application_engineer"] + by_role["sales_engineer"][-NAMED_TOO:]
         self.regions = list(settings.labels(conn, "region"))
         self.region_weights = [1 / (1 + n % 7) for n in range(len(self.regions))]
+        self.sources, self.reasons = (
+            list(settings.labels(conn, name)) for name in ("lead_source", "disqualify_reason")
+        )
         self.told = conn.scalar(select(func.max(audit.c.id))) or 0
         self.work = [(fields.to_code(unit), *words.WORK[unit]) for unit in words.WORK]
 
@@ -114,6 +120,42 @@ class Company:
             said = told | {"source_lead_id": None}
             made[audit.name].append(self._said("customer", number, 1, before, self.admin, "create", {}, said))
         return made
+
+    def leads(self, count: int) -> Iterator[Rows]:
+        """This function will make the leads in the order of their creation, with what the audit says, some thousands at a time."""
+        chance, made = self.chance, {t.name: [] for t in (lead, audit)}
+        span = (LAST - FIRST) / max(1, count)
+        for number in range(1, count + 1):
+            at = _instant(FIRST + span * (number - 1 + chance.random()))
+            _region, state, cities, *_ = chance.choice(words.REGIONS)
+            firm, trade, form = (chance.choice(w) for w in (words.FIRMS, words.TRADES, words.FORMS))
+            told = {
+                "contact": f"{chance.choice(words.FIRST_NAMES)} {chance.choice(words.LAST_NAMES)}",
+                "company": " ".join(f"{firm} {trade} {number} {form}".split()),
+                "phone": f"+91 {chance.randint(70000, 99999)} {chance.randint(0, 99999):05}",
+                "email": f"lead{number}@example.in",
+                "source": chance.choice(self.sources),
+                "region": chance.choices(self.regions, self.region_weights)[0],
+                "state": state,
+                "city": chance.choice(cities),
+                "product": "pump",
+                "owner_id": chance.choices(self.owners, self.owner_weights)[0],
+                "notes": None,
+            }
+            status = chance.choices(list(LEAD_STATES), list(LEAD_STATES.values()))[0]
+            reason = chance.choice(self.reasons) if status == "disqualified" else None
+            row = leads._keyed(told) | {
+                "id": number,
+                "created_at": at,
+                "changed_at": at,
+                "version": 1,
+                "reason": reason,
+            }
+            made[lead.name].append(_tuple(lead, row | {"status": status, "created_by_id": told["owner_id"]}))
+            made[audit.name].append(self._said("lead", number, 1, at, told["owner_id"], "create", {}, told))
+            if number % CHUNK == 0 or number == count:
+                yield made
+                made = {name: [] for name in made}
 
     def deals(self, count: int) -> Iterator[Rows]:
         """This function will make the opportunities in the order of their creation, some thousands at a time."""

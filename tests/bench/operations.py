@@ -11,21 +11,25 @@ from sqlalchemy import func, select
 
 from crm_core import (
     audit,
+    customers,
     flow,
     forecast,
     headline,
+    leads,
     lifecycle,
     opportunities,
     periods,
     pipeline,
     settings,
     targets,
+    trail,
     users,
 )
 from crm_core.access import Actor
 from crm_core.database import Database, open_database
 from crm_core.schema import app_user, opportunity
-from crm_core.slices import Slice
+from crm_core.slices import AuditSlice, LeadSlice, Slice
+from tests.bench import data
 from tests.bench.floors import ADDING, EDITING, MOVING, Floor
 from tests.bench.measure import Operation
 from tests.bench.places import Place
@@ -34,7 +38,7 @@ BREAKDOWNS = ("status", "region", "owner", "created")
 QUARTER, MONTH, YEAR, PAST_DAY = "fy2025-26-q2", "2025-08", "fy2025-26", date(2025, 5, 14)
 DAYS = periods.month_ends(date(2026, 10, 31), 14)
 MONTHS = [f"{day:%Y-%m}" for day in DAYS]
-RARE, COMMON = "sugars 77", "slurry"
+RARE, COMMON, FIRM = "sugars 77", "slurry", "sugars"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Bench:
         yield from self._lists()
         yield from self._past()
         yield from self._page()
+        yield from self._others()
         yield Operation("start: open the database", lambda _round: open_database(self.place.app).dispose())
         yield from self._writes()
 
@@ -144,6 +149,9 @@ class Bench:
         yield self._list("the middle of everything", Slice(), deep, middle)
         for name, text in (("few", RARE), ("many", COMMON)):
             yield self._list(f"text that {name} have", Slice(q=text), {"indexes": floor.found(text)})
+        with self.database.read() as conn:
+            beside = pipeline.listing(conn, self.cast.manager, Slice(), page=middle).next
+        yield self._read("list: the next page there", pipeline.listing, Slice(), page=middle + 1, after=beside)
 
         def record(number: int) -> Any:
             made = 1 + number * 37 % self.cast.count
@@ -154,6 +162,13 @@ class Bench:
                 )
 
         yield Operation("open one", record, {"indexes": lambda number: floor.one(1 + number * 37 % self.cast.count)})
+
+    def _read(self, name: str, verb: Callable[..., Any], *given: Any, **more: Any) -> Operation:
+        def core(_round: int) -> Any:
+            with self.database.read() as conn:
+                return verb(conn, self.cast.manager, *given, **more)
+
+        return Operation(name, core)
 
     def _list(self, name: str, slice_: Slice, floors: dict[str, Callable[[], Any]], page: int = 1) -> Operation:
         def core(_round: int) -> Any:
@@ -200,12 +215,23 @@ class Bench:
             ("newest change", audit.latest, ()),
         )
         for name, verb, given in calls:
+            yield self._read(f"page: {name}", verb, *given)
 
-            def core(_round: int, verb: Callable[..., Any] = verb, given: tuple[Any, ...] = given) -> Any:
-                with self.database.read() as conn:
-                    return verb(conn, self.cast.manager, *given)
-
-            yield Operation(f"page: {name}", core)
+    def _others(self) -> Iterator[Operation]:
+        """The other lists: the first page, one in the middle, and what a text finds."""
+        half = self.cast.count // data.EACH_LEAD // 50
+        yield self._read("leads: newest", leads.listing, LeadSlice())
+        yield self._read("leads: the middle", leads.listing, LeadSlice(), page=half)
+        for name, text in (("few", RARE), ("many", FIRM)):
+            yield self._read(f"leads: text that {name} have", leads.listing, LeadSlice(q=text))
+        yield self._read("customers: by name", customers.listing)
+        for name, text in (("few", RARE), ("many", FIRM)):
+            yield self._read(f"customers: text that {name} have", customers.listing, text)
+        yield self._read("audit: newest", trail.listing, AuditSlice())
+        yield self._read("audit: the middle", trail.listing, AuditSlice(), page=self.cast.count // 25)
+        yield self._read("audit: of one person", trail.listing, AuditSlice(person=self.cast.busy))
+        yield self._read("audit: of one month", trail.listing, AuditSlice(when=MONTH))
+        yield self._read("audit: of a record that few are named like", trail.listing, AuditSlice(q=RARE))
 
     # Writing, each committed
 

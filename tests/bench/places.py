@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from sqlalchemy import make_url
 
 from crm_core import courses, roles, rules, tallies, trigrams
 from crm_core.database import Database, open_database, unhurry
-from crm_core.schema import audit, customer, opportunity
+from crm_core.schema import audit, customer, lead, opportunity
 from tests.bench import data, floors
 from tests.conftest import maintain, whole
 
@@ -111,12 +112,12 @@ def _build(place: Place, count: int) -> None:
         conn.execute(statement)
     again = _without_indexes(conn, place.kind)
     write(conn, company.customers())
-    for rows in company.deals(count):
+    for rows in itertools.chain(company.leads(count // data.EACH_LEAD), company.deals(count)):
         write(conn, rows)
     for statement in again:
         conn.execute(statement)
     if place.kind == "postgresql":
-        for table in (customer, opportunity, audit):
+        for table in (customer, lead, opportunity, audit):
             conn.execute(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) FROM {table.name}")
     floors.build(conn, place.kind)
     conn.close()

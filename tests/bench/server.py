@@ -89,6 +89,7 @@ def pages(those: Cast) -> list[Page]:
         Page("record", "app", "/opportunity?id=7"),
         Page("Streamlit, an empty page", "still", "/", crowded=False),
         Page("Streamlit, 8 metrics, 4 charts, 50 rows", "still", "/?full=1"),
+        Page("the same, as usual under streamlit run", "usual", "/"),
     ]
 
 
@@ -121,8 +122,12 @@ def measured(place: Place, seconds: float) -> Served:
         database.submit(opportunities.edit, those.manager, those.open[0], step)
 
     up, first = _first(place, those, pages(those)[0])
-    with started("app:app", place.app) as app, started("tests.bench.still:app", place.app) as still:
-        servers = {"app": app, "still": still}
+    with (
+        started("app:app", place.app) as app,
+        started("tests.bench.still:app", place.app) as still,
+        started("tests/bench/usual.py", place.app) as usual,
+    ):
+        servers = {"app": app, "still": still, "usual": usual}
         app.sign_in(those.manager.user_id)
         for server in servers.values():
             server.greet()
@@ -184,11 +189,23 @@ class Server:
 
 @contextmanager
 def started(app: str, url: str) -> Iterator[Server]:
-    """This function will serve an app on a free port until the block ends."""
+    """This function will serve an app, or a script by `streamlit run`, on a free port until the block ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning"]
+    if app.endswith(".py"):
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            app,
+            "--server.port",
+            str(port),
+            "--server.headless",
+            "true",
+        ]
     env = {**os.environ, "CRM_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as said:
         begun = time.monotonic()

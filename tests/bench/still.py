@@ -4,21 +4,11 @@ import gc
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages import _charts
-
-METRICS, CHARTS, ROWS = 8, 4, 50
-MARKS = [
-    {
-        **{"key": f"region_{n}", "label": f"Region {n}", "amount": float(1_000_000 * n % 7_000_000)},
-        **{"shown": "₹12.3 L", "said": "12 opportunities"},
-    }
-    for n in range(20)
-]
-LIST = pd.DataFrame({f"column {c}": [f"value {c} of row {r}" for r in range(ROWS)] for c in range(8)})
+from tests.bench.static import CHARTS, LIST, MARKS, METRICS
 
 
 @asynccontextmanager

@@ -6,7 +6,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages import _charts
-from tests.bench.still import MARKS, lifespan
+from tests.bench.static import MARKS
+from tests.bench.still import lifespan
 
 TILES, STAGES, CHARTS, ROWS, COLUMNS = 9, 5, 3, 25, 7
 CHOICES = [f"Choice {number}" for number in range(20)]
