@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from crm_core import audit, clock, fields, records, trigrams
+from crm_core import audit, clock, fields, records, sql, trigrams, walks
 from crm_core.access import Actor, Person, person, require
 from crm_core.commands import command, guarded
 from crm_core.errors import Conflict, Invalid, Problems
@@ -26,6 +26,8 @@ FIELDS = {
     "city": Field("City", fields.text(60)),
     "notes": Field("Notes", fields.text(4000, lines=True)),
 }
+_BY_NAME = walks.Order("name", customer.c.name_key, customer.c.id)
+_LISTED = select(customer).where(sql.among(customer.c.id, "ids"))
 _LEGAL_FORM = re.compile(r"\b(?:private|pvt|limited|ltd|llp|inc|co|company|corporation|corp|m/s)\b\.?|[^\w ]")
 
 
@@ -47,13 +49,19 @@ def choices(conn: Connection, actor: Actor, q: str = "", most: int = 2000) -> di
     return {row.id: row.company + (f", {row.city}" if row.city else "") for row in rows}
 
 
-def listing(conn: Connection, actor: Actor, q: str = "", page: int = 1, per_page: int = 25) -> tuple[list[Record], int]:
-    """This function will read a page of customers that match a text, by name, and how many match in all."""
+def listing(
+    conn: Connection, actor: Actor, q: str = "", page: int = 1, per_page: int = 25, after: str = ""
+) -> tuple[list[Record], walks.Page]:
+    """This function will read a page of customers that match a text, by name, and say which it is and how many match.
+
+    `page` and `after` choose the page as `Order.turn` says.
+    """
     person(conn, actor)
-    count = conn.scalar(select(func.count()).select_from(customer).where(*_found(q))) or 0
-    query = select(customer).where(*_found(q)).order_by(customer.c.name_key, customer.c.id)
-    page = max(1, min(page, -(-count // per_page)))
-    return list(conn.execute(query.limit(per_page).offset((page - 1) * per_page))), count
+    where = _found(q)
+    count = conn.scalar(select(func.count()).select_from(customer).where(*where)) or 0
+    ids, turned = _BY_NAME.turn(conn, [where], count, page, per_page, after, sparse=bool(where))
+    found = {row.id: row for row in conn.execute(_LISTED, {"ids": ids})}
+    return [found[i] for i in ids if i in found], turned
 
 
 @command

@@ -211,19 +211,17 @@ def _prepare(database: Database) -> None:
         if postgresql:
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": walls.LOCK})
         present = _present(conn)
-        migrated = present != NEWEST
-        if migrated:
+        if present != NEWEST:
             from crm_core import upgrades  # it takes memory that a start without an upgrade has no need of
 
             _settle(database)
             upgrades.upgrade(conn, present)
-        ruled = preferences.stored(conn, "rules") != rules.fingerprint()
-        if ruled:
+        if preferences.stored(conn, "rules") != rules.fingerprint():
             _settle(database)
             walls.require_owner(conn)
             rules.install(conn)
             preferences.store(conn, "rules", rules.fingerprint())
-        if migrated or (ruled and preferences.stored(conn, "counted") != rules.counted()):
+        if preferences.stored(conn, "counted") != rules.counted():
             standings.rebuild(conn)
             tallies.rebuild(conn)
             courses.rebuild(conn)

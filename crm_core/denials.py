@@ -5,16 +5,20 @@ They are written at the edge in a transaction of their own: the refused command'
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Connection, func, insert, select
 
-from crm_core import clock
+from crm_core import clock, sql, walks
 from crm_core.access import Actor, require
 from crm_core.schema import Record, app_user, denial
 from crm_core.slices import DenialSlice
 
 LONGEST = 60
+_LISTED = (
+    select(denial.c.id, denial.c.at, app_user.c.name.label("by"), denial.c.action, denial.c.why)
+    .outerjoin(app_user, app_user.c.id == denial.c.by_id)
+    .where(sql.among(denial.c.id, "ids"))
+    .order_by(denial.c.id.desc())
+)
 _ADD = insert(denial).inline()  # who adds a row need not be allowed to read it
 
 
@@ -26,20 +30,15 @@ def record(conn: Connection, actor: Actor, action: str, why: str) -> None:
 
 
 def listing(
-    conn: Connection, actor: Actor, slice_: DenialSlice, page: int = 1, per_page: int = 25
-) -> tuple[list[Record], int]:
-    """This function will read a page of refused attempts, newest first, and how many there are in all.
+    conn: Connection, actor: Actor, slice_: DenialSlice, page: int = 1, per_page: int = 25, after: str = ""
+) -> tuple[list[Record], walks.Page]:
+    """This function will read a page of refused attempts, newest first, and say which it is and how many there are.
 
-    Rows: at (UTC), by (name, or None for nobody's account), action, why. Raises NotAllowed.
+    Rows: at (UTC), by (name, or None for nobody's account), action, why. `page` and `after` choose the page
+    as `Order.turn` says. Raises NotAllowed.
     """
     require(conn, actor, "audit.read")
     where = slice_.conditions()
     count = conn.scalar(select(func.count()).select_from(denial).where(*where)) or 0
-    query: Any = (
-        select(denial.c.id, denial.c.at, app_user.c.name.label("by"), denial.c.action, denial.c.why)
-        .outerjoin(app_user, app_user.c.id == denial.c.by_id)
-        .where(*where)
-        .order_by(denial.c.id.desc())
-    )
-    page = max(1, min(page, -(-count // per_page)))
-    return list(conn.execute(query.limit(per_page).offset((page - 1) * per_page))), count
+    ids, turned = walks.newest(denial).turn(conn, [where], count, page, per_page, after)
+    return list(conn.execute(_LISTED, {"ids": ids})), turned

@@ -10,7 +10,21 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
 
-from crm_core import audit, clock, customers, fields, lifecycle, opportunities, records, settings, slices, trigrams
+from crm_core import (
+    audit,
+    clock,
+    customers,
+    fields,
+    frames,
+    lifecycle,
+    opportunities,
+    records,
+    settings,
+    slices,
+    sql,
+    trigrams,
+    walks,
+)
 from crm_core.access import (
     DENIALS,
     OWNING_ROLES,
@@ -41,13 +55,25 @@ FIELDS = {
     "owner_id": Field("Owner", fields.chosen, required=True),
     "notes": Field("Notes", fields.text(4000, lines=True)),
 }
-SORTS = {
-    "created": lead.c.created_at,
-    "changed": lead.c.changed_at,
-    "company": lead.c.search,
-    "status": lead.c.status,
-}
+#: What the list may be sorted by: the name of the fact. Each has an index led by the status.
+SORTS = {"created": "created_at", "changed": "changed_at", "company": "search", "status": "status"}
 DEFAULT_SORT = "-created"
+_LISTED = (
+    select(
+        *(lead.c[name] for name in ("id", "contact", "company", "phone", "email")),
+        lead_source.c.label.label("source"),
+        region.c.label.label("region"),
+        app_user.c.name.label("owner"),
+        lead.c.status,
+        lead.c.created_at,
+        lead.c.changed_at,
+    )
+    .join(app_user, app_user.c.id == lead.c.owner_id)
+    .join(lead_source, lead_source.c.code == lead.c.source)
+    .outerjoin(region, region.c.code == lead.c.region)
+    .where(sql.among(lead.c.id, "ids"))
+)
+_COLUMNS = pd.Index(_LISTED.selected_columns.keys())
 
 
 @command
@@ -224,41 +250,23 @@ def listing(
     sort: str = DEFAULT_SORT,
     page: int = 1,
     per_page: int = 25,
-) -> tuple[pd.DataFrame, int]:
-    """This function will read a page of a slice of the actor's leads and how many match in all.
+    after: str = "",
+) -> tuple[pd.DataFrame, walks.Page]:
+    """This function will read a page of a slice of the actor's leads, and say which it is and how many match in all.
 
-    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first.
+    `sort` is one of SORTS, with “-” for descending; anything else sorts newest first. `page` and `after`
+    choose the page as `Order.turn` says.
     Frame: id, contact, company, phone, email, source, region (labels), owner, status, created_at,
     changed_at (UTC).
     """
     asking, slice_ = person(conn, actor), slices.weighed(conn, slice_)
     where = [leads_visible_to(asking), *slice_.conditions()]
     count = conn.scalar(select(func.count()).select_from(lead).where(*where)) or 0
-    if count > trigrams.ORDERED:
-        where = [leads_visible_to(asking), *replace(slice_, scanned=True).conditions()]
-    column = SORTS.get(sort.lstrip("-"), SORTS["created"])
-    order = column.desc() if sort.startswith("-") or sort.lstrip("-") not in SORTS else column.asc()
-    page = max(1, min(page, -(-count // per_page)))
-    query = (
-        select(
-            *(lead.c[name] for name in ("id", "contact", "company", "phone", "email")),
-            lead_source.c.label.label("source"),
-            region.c.label.label("region"),
-            app_user.c.name.label("owner"),
-            lead.c.status,
-            lead.c.created_at,
-            lead.c.changed_at,
-        )
-        .join(app_user, app_user.c.id == lead.c.owner_id)
-        .join(lead_source, lead_source.c.code == lead.c.source)
-        .outerjoin(region, region.c.code == lead.c.region)
-        .where(*where)
-        .order_by(order, lead.c.id.desc())
-        .limit(per_page)
-        .offset((page - 1) * per_page)
-    )
-    result = conn.execute(query)
-    return pd.DataFrame([tuple(r) for r in result], columns=list(result.keys()), dtype=object), count
+    order = walks.Order.of(lead, sort, SORTS, DEFAULT_SORT, lead)
+    parts, sparse = _parts(conn, asking, slice_, count, per_page)
+    ids, turned = order.turn(conn, parts, count, page, per_page, after, sparse)
+    found = {row.id: tuple(row) for row in conn.execute(_LISTED, {"ids": ids})}
+    return frames.framed([found[i] for i in ids if i in found], _COLUMNS), turned
 
 
 def choices(conn: Connection, actor: Actor, name: str) -> dict[str, str]:
@@ -323,6 +331,20 @@ def _check(conn: Connection, asking: Person, present: int, read: Mapping[str, An
         problems.add("owner_id", "Owner: choose an active user who may own leads.")
     for name, list_name in (("source", "lead_source"), ("region", "region")):
         settings.check(conn, list_name, name, FIELDS[name].label, read.get(name), problems)
+
+
+def _parts(
+    conn: Connection, asking: Person, slice_: LeadSlice, count: int, per_page: int
+) -> tuple[list[walks.Clauses], bool]:
+    """The parts along which the list is read: a state each, as the indexes are; or all, and that they are few."""
+    slice_ = replace(slice_, scanned=True) if count > trigrams.ORDERED else slice_
+    chosen = slice_.parsed("status") if slice_.status else lifecycle.LEAD_STAGE
+    states = [state for state in lifecycle.LEAD_STAGE if state in chosen]
+    if not states or slice_.scanned is False or walks.sparse(conn, count, len(states), per_page, lead):
+        others = map(trigrams.aside, [leads_visible_to(asking), *slice_.but(q=None).conditions()])
+        return [[*others, *LeadSlice(q=slice_.q, scanned=slice_.scanned).conditions()]], True
+    where = [leads_visible_to(asking), *slice_.but(status=None).conditions()]
+    return [[lead.c.status == state, *where] for state in states], False
 
 
 def _keyed(values: dict[str, Any]) -> dict[str, Any]:

@@ -296,44 +296,23 @@ def listing(
 ) -> Listing:
     """This function will read one page of a slice in the actor's scope, with its count and sums.
 
-    `sort` is one of `walks.SORTS`, with “-” for descending; anything else sorts newest first. `after` is
-    a cursor of another page of the same slice and order: what it leads to is read, and `page` only tells
-    which number that has. Without one, or where nothing is left there, `page` is counted; beyond the last
-    it is the last.
+    `sort` is one of `walks.SORTS`, with “-” for descending; anything else sorts newest first. `page` and
+    `after` choose the page as `Order.turn` says.
     """
     asking, slice_, order = person(conn, actor), weighed(conn, slice_), walks.Order.of(slice_.facts, sort)
     count, value, won_value = conn.execute(_counted(asking, slice_)).one()[:3]
-    pages, (parts, sparse) = max(1, -(-count // per_page)), _parts(conn, asking, slice_, count, per_page)
-
-    def read(limit: int, offset: int = 0, ahead: bool = True, cursor: walks.Cursor | None = None) -> Sequence[Any]:
-        found = conn.execute(order.page(parts, limit, offset, ahead, cursor, sparse)).all()
-        return found if ahead else found[::-1]
-
-    cursor = order.cursor(after)
-    rows = read(per_page + 1, ahead=cursor.ahead, cursor=cursor) if cursor else []
-    if cursor and rows:
-        more = len(rows) > per_page
-        before, behind = more or cursor.ahead, more or not cursor.ahead
-        rows = rows[:per_page] if cursor.ahead else rows[-per_page:]
-        page = max(2, min(page, pages - 1) if behind else pages) if before else 1
-    else:
-        page = max(1, min(page, pages))
-        before, behind = page > 1, page < pages
-        passed, left = (page - 1) * per_page, count - (page - 1) * per_page
-        if passed < left:
-            rows = read(per_page, passed)
-        else:  # from the end it is nearer
-            rows = read(min(per_page, left), max(0, left - per_page), ahead=False)
+    parts, sparse = _parts(conn, asking, slice_, count, per_page)
+    ids, turned = order.turn(conn, parts, count, page, per_page, after, sparse)
     return Listing(
-        frames.read(conn, slice_, [row.id for row in rows]),
+        frames.read(conn, slice_, ids),
         count,
         value,
         won_value,
-        page,
-        max(page, pages),
+        turned.page,
+        turned.pages,
         _change(conn, asking, slice_),
-        order.beside(rows[0], ahead=False) if before and rows else "",
-        order.beside(rows[-1], ahead=True) if behind and rows else "",
+        turned.previous,
+        turned.next,
     )
 
 

@@ -257,6 +257,8 @@ lead = Table(
     _email_check(),
     _product_check(),
     Index("ix_lead_list", "status", "owner_id", "created_at"),
+    *(Index(f"ix_lead_by_{name}", "status", name, "id") for name in ("created_at", "changed_at", "search")),
+    Index("ix_lead_by_status", "status", "id"),
 )
 
 offer = Table(
@@ -510,7 +512,10 @@ audit = Table(
     Column("after", JSON, nullable=False),
     Column("request_id", String(40), nullable=False, server_default=""),
     Index("ix_audit_entity", "entity", "entity_id", "id"),
-    Index("ix_audit_recorded_at", "recorded_at"),
+    Index("ix_audit_entity_id", "entity_id"),
+    Index("ix_audit_recorded_at", "recorded_at", "id"),
+    Index("ix_audit_by_id", "by_id", "recorded_at", "id"),
+    Index("ix_audit_action", "action"),
 )
 
 #: A submit's token and what it made, so that the same submit twice makes one record.

@@ -448,7 +448,7 @@ def _names_record(text: str) -> ColumnElement[bool]:
     ids = (
         and_(
             audit.c.entity == table.name.removeprefix("app_"),
-            audit.c.entity_id.in_(select(cast(table.c.id, String)).where(found)),
+            trigrams.among(audit.c.entity_id, select(cast(table.c.id, String)).where(found)),
         )
         for table, found in named
     )

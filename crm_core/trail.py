@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from crm_core import audit, lifecycle, slices, sql, targets
+from crm_core import audit, lifecycle, slices, sql, targets, trigrams, walks
 from crm_core.access import Actor, require
 from crm_core.audit import Entry
 from crm_core.schema import LISTS, app_user, customer, lead, offer, opportunity
@@ -29,6 +29,8 @@ KINDS = {
     "stage_limit": "Stage limit",
     **{name: heading.removesuffix("s") for name, (_table, heading) in LISTS.items()},
 }
+_NEWEST = walks.Order("-recorded", log.c.recorded_at, log.c.id)
+_LISTED = select(log).where(sql.among(log.c.id, "ids")).order_by(log.c.recorded_at.desc(), log.c.id.desc())
 _TITLES: dict[str, Any] = {
     "opportunity": select(opportunity.c.id, sql.opportunity_number(), customer.c.company).join(customer),
     "lead": select(lead.c.id, lead.c.contact, lead.c.company),
@@ -39,18 +41,17 @@ _TITLES: dict[str, Any] = {
 
 
 def listing(
-    conn: Connection, actor: Actor, slice_: AuditSlice, page: int = 1, per_page: int = 25
-) -> tuple[list[Entry], int]:
-    """This function will read a page of a slice of the audit, newest first, and how many rows it has in all.
+    conn: Connection, actor: Actor, slice_: AuditSlice, page: int = 1, per_page: int = 25, after: str = ""
+) -> tuple[list[Entry], walks.Page]:
+    """This function will read a page of a slice of the audit, newest first, and say which it is and how many rows there are.
 
-    A page beyond the last is the last. Raises NotAllowed.
+    `page` and `after` choose the page as `Order.turn` says. Raises NotAllowed.
     """
     require(conn, actor, "audit.read")
-    where = slice_.conditions()
-    count = conn.scalar(select(func.count()).select_from(log).where(*where)) or 0
-    page = max(1, min(page, -(-count // per_page)))
-    query = select(log).where(*where).order_by(log.c.id.desc()).limit(per_page).offset((page - 1) * per_page)
-    return audit.in_words(conn, conn.execute(query)), count
+    count = conn.scalar(select(func.count()).select_from(log).where(*slice_.conditions())) or 0
+    sparse = walks.sparse(conn, count, max(1, len(slice_.person)), per_page, log)
+    ids, turned = _NEWEST.turn(conn, _parts(slice_, sparse), count, page, per_page, after, sparse)
+    return audit.in_words(conn, conn.execute(_LISTED, {"ids": ids})), turned
 
 
 def everything(conn: Connection, actor: Actor, slice_: AuditSlice, most: int = 500) -> Iterator[list[Entry]]:
@@ -95,6 +96,16 @@ def names(conn: Connection, actor: Actor, slice_: AuditSlice | slices.DenialSlic
     if isinstance(slice_, AuditSlice) and len(slice_.kind) == 1:
         known["record"] = known.get("record", {}) | _titles(conn, slice_.kind[0], set(slice_.record))
     return known
+
+
+def _parts(slice_: AuditSlice, sparse: bool) -> list[walks.Clauses]:
+    """The parts along which the audit is read: a person each, as the index is; or all, and that they are few."""
+    people = slice_.parsed("person")
+    if sparse or (slice_.person and not people):
+        return [slice_.conditions()]
+    rest = slice_.but(person=None, when=None)
+    where = [*AuditSlice(when=slice_.when).conditions(), *map(trigrams.aside, rest.conditions())]
+    return [[log.c.by_id == by, *where] for by in people] or [where]
 
 
 def _titles(conn: Connection, kind: str, entity_ids: set[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ twice. Rows without the fact that an order is by come last, either way.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Date,
     FromClause,
     Select,
+    String,
     asc,
     desc,
     func,
@@ -32,13 +33,23 @@ from sqlalchemy import (
 from crm_core import sql
 from crm_core.schema import Instant, Rupees, opportunity
 
-#: What a list may be sorted by: the name of the fact. Each has an index led by the status.
+#: What a list of opportunities may be sorted by: the name of the fact. Each has an index led by the status.
 SORTS = {"created": "created_at", "value": "value", "stage_since": "status_at", "next_step": "next_step_on"}
 DEFAULT_SORT = "-created"
 _BEGIN, _TICK = datetime(1, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_LARGEST = select(func.max(opportunity.c.id))
 
 Clauses = list[ColumnElement[bool]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which page of how many this is, of a list of so many rows; cursors of the pages beside it, "" where there is none."""
+
+    count: int
+    page: int
+    pages: int
+    previous: str = ""
+    next: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,23 +63,73 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Order:
-    """An order of opportunities, or of their standings of a day: by a fact, then by id."""
+    """An order of records, or of the standings of a day: by a fact, which not all may have, then by id; or by id alone."""
 
     sort: str
-    name: str
-    key: ColumnElement[Any]
+    key: ColumnElement[Any] | None
     id: ColumnElement[int]
+    nullable: bool = False
 
     @classmethod
-    def of(cls, facts: FromClause, sort: str) -> Self:
-        """This function will read an order: one of SORTS, with “-” for descending; anything else is newest first."""
-        known = sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
-        name = SORTS[known.removeprefix("-")]
-        return cls(known, name, facts.c.get(f"{name}_key", facts.c[name]), facts.c.id)
+    def of(
+        cls,
+        facts: FromClause,
+        sort: str,
+        sorts: Mapping[str, str] = SORTS,
+        default: str = DEFAULT_SORT,
+        table: FromClause = opportunity,
+    ) -> Self:
+        """This function will read an order: one of `sorts`, with “-” for descending; anything else is `default`.
 
-    def all(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        `sorts` names the facts of a table; where a list is of other `facts`, they have the same names.
+        """
+        known = sort if sort.removeprefix("-") in sorts else default
+        name = sorts[known.removeprefix("-")]
+        return cls(known, facts.c.get(f"{name}_key", facts.c[name]), facts.c.id, bool(table.c[name].nullable))
+
+    def all(self) -> list[ColumnElement[Any]]:
         """This function will sort all rows of a query."""
         return self._sorted(self.key, ahead=True)
+
+    def turn(
+        self,
+        conn: Connection,
+        parts: Sequence[Clauses],
+        count: int,
+        page: int,
+        per_page: int,
+        after: str = "",
+        sparse: bool = False,
+    ) -> tuple[list[int], Page]:
+        """This function will read the ids of one page of a list, and which page that is.
+
+        The list is the `count` rows of some parts, as `page` takes them. `after` is a cursor of another page
+        of the same list: what it leads to is read, and `page` only tells which number that has. Without one,
+        or where nothing is left there, `page` is counted; beyond the last it is the last.
+        """
+
+        def read(limit: int, offset: int = 0, ahead: bool = True, cursor: Cursor | None = None) -> Sequence[Any]:
+            found = conn.execute(self.page(parts, limit, offset, ahead, cursor, sparse)).all()
+            return found if ahead else found[::-1]
+
+        pages, cursor = max(1, -(-count // per_page)), self.cursor(after)
+        rows = read(per_page + 1, ahead=cursor.ahead, cursor=cursor) if cursor else []
+        if cursor and rows:
+            more = len(rows) > per_page
+            before, behind = more or cursor.ahead, more or not cursor.ahead
+            rows = rows[:per_page] if cursor.ahead else rows[-per_page:]
+            page = max(2, min(page, pages - 1) if behind else pages) if before else 1
+        else:
+            page = max(1, min(page, pages))
+            before, behind = page > 1, page < pages
+            passed, left = (page - 1) * per_page, count - (page - 1) * per_page
+            if passed < left:
+                rows = read(per_page, passed)
+            else:  # from the end it is nearer
+                rows = read(min(per_page, left), max(0, left - per_page), ahead=False)
+        previous = self.beside(rows[0], ahead=False) if before and rows else ""
+        following = self.beside(rows[-1], ahead=True) if behind and rows else ""
+        return [row.id for row in rows], Page(count, page, max(page, pages), previous, following)
 
     def page(
         self,
@@ -84,75 +145,94 @@ class Order:
         Not `ahead`, it is read backwards, from the end where there is no cursor. `sparse` rows are found
         first, and sorted then.
         """
-        key = sql.unindexed(self.key, type_=self.key.type) if sparse else self.key
+        key = sql.unindexed(self.key, type_=self.key.type) if sparse and self.key is not None else self.key
+        keys = [] if key is None else [key.label("key")]
         walked = [
-            select(self.id.label("id"), key.label("key")).where(*part, *side).order_by(*self._sorted(key, ahead, False))
+            select(self.id.label("id"), *keys).where(*part, *side).order_by(*self._sorted(key, ahead, False))
             for part in parts
             for side in self._sides(key, ahead, cursor)
         ]
         if len(walked) == 1:
             return walked[0].limit(limit).offset(offset)
         rows = union_all(*(one.limit(limit + offset).subquery().select() for one in walked)).subquery("walked")
-        turned = self._sorted(rows.c.key, ahead, id_=rows.c.id)
-        return select(rows.c.id, rows.c.key).order_by(*turned).limit(limit).offset(offset)
+        turned = self._sorted(rows.c.get("key"), ahead, id_=rows.c.id)
+        return select(*rows.c).order_by(*turned).limit(limit).offset(offset)
 
     def cursor(self, text: str) -> Cursor | None:
         """This function will read what `beside` wrote, or give None: broken, too long, or of another order."""
         match = re.fullmatch(rf"(next|previous)\.{self.sort}\.(\d{{0,18}})\.(\d{{1,18}})", text, re.ASCII)
-        if match is None or not (match[2] or self._nullable):
+        if match is None or (bool(match[2]) == self._unnumbered and not self.nullable):
             return None
+        key: Any = None
+        if self.key is not None and self._unnumbered:
+            other: Any = self.key.table.alias("other")
+            key = select(other.c[self.key.key]).where(other.c.id == int(match[3])).scalar_subquery()
+            return Cursor(match[1] == "next", key, int(match[3]))
         try:
-            key = _fact(int(match[2]), self.key.type) if match[2] else None
+            key = _fact(int(match[2]), self.key.type) if match[2] and self.key is not None else None
         except (OverflowError, ValueError):
             return None
         return Cursor(match[1] == "next", key, int(match[3]))
 
     def beside(self, row: Any, ahead: bool) -> str:
         """This function will write, for a URL, where the page behind a row of `page` begins, or the one before it ends."""
-        key = "" if row.key is None else _number(row.key)
+        key = "" if self._unnumbered or row.key is None else _number(row.key)
         return f"{'next' if ahead else 'previous'}.{self.sort}.{key}.{row.id}"
 
-    def _sides(self, key: ColumnElement[Any], ahead: bool, cursor: Cursor | None) -> list[Clauses]:
+    def _sides(self, key: ColumnElement[Any] | None, ahead: bool, cursor: Cursor | None) -> list[Clauses]:
         """The rows that have the fact, and those that have not, each as far as they lie beyond the cursor."""
-        has: list[Clauses] = [[key.is_not(None)] if self._nullable else []]
-        lack: list[Clauses] = [[key.is_(None)]] if self._nullable else []
+        has: list[Clauses] = [[key.is_not(None)] if key is not None and self.nullable else []]
+        lack: list[Clauses] = [[key.is_(None)]] if key is not None and self.nullable else []
         if cursor is None:
             return has + lack
-        here: Any = self.id if cursor.key is None else tuple_(key, self.id)
+        here: Any = self.id
         there: Any = literal(cursor.id, BigInteger)
-        if cursor.key is not None:
-            there = tuple_(literal(cursor.key, self.key.type), there)
+        if key is not None and cursor.key is not None:
+            at = cursor.key if isinstance(cursor.key, ColumnElement) else literal(cursor.key, key.type)
+            here, there = tuple_(key, here), tuple_(at, there)
         beyond = here < there if self._falls(ahead) else here > there
-        if cursor.key is not None:
+        if key is None or cursor.key is not None:
             return [[beyond], *(lack if ahead else [])]
         return [*([] if ahead else has), [key.is_(None), beyond]]
 
     def _sorted(
-        self, key: ColumnElement[Any], ahead: bool, nulls: bool = True, id_: ColumnElement[int] | None = None
-    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        self,
+        key: ColumnElement[Any] | None,
+        ahead: bool,
+        nulls: bool = True,
+        id_: ColumnElement[int] | None = None,
+    ) -> list[ColumnElement[Any]]:
         turned = desc if self._falls(ahead) else asc
         last = turned(self.id if id_ is None else id_)
+        if key is None:
+            return [last]
         if not nulls:
-            return turned(key), last
-        return turned(key).nulls_last() if ahead else turned(key).nulls_first(), last
+            return [turned(key), last]
+        return [turned(key).nulls_last() if ahead else turned(key).nulls_first(), last]
 
     @property
-    def _nullable(self) -> bool:
-        return bool(opportunity.c[self.name].nullable)
+    def _unnumbered(self) -> bool:
+        """Whether a cursor names no key: there is none, or it is a text, which is then read from the record itself."""
+        return self.key is None or isinstance(self.key.type, String)
 
     def _falls(self, ahead: bool) -> bool:
         return self.sort.startswith("-") == ahead
 
 
-def sparse(conn: Connection, count: int, statuses: int, limit: int) -> bool:
-    """This function will tell whether so few rows, of so many statuses, are sooner sorted than walked to.
+def newest(table: FromClause) -> Order:
+    """This function will order records by their ids alone, the newest first."""
+    return Order("-id", None, table.c.id)
+
+
+def sparse(conn: Connection, count: int, statuses: int, limit: int, table: FromClause = opportunity) -> bool:
+    """This function will tell whether so few rows of a table, of so many statuses, are sooner sorted than walked to.
 
     To sort reads each of them; a walk reads, of each status, what lies between as many as a page has.
     PostgreSQL knows that by itself.
     """
     if conn.dialect.name == "postgresql":
         return False
-    return count * count <= limit * statuses * (conn.scalar(_LARGEST) or 0)
+    return count * count <= limit * statuses * (conn.scalar(select(func.max(table.c.id))) or 0)
 
 
 def _number(fact: Any) -> int:

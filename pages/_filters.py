@@ -107,21 +107,19 @@ def filter_bar(
                 )
 
 
-def pager(page: int, pages: int, params_: Mapping[str, Any], beside: tuple[str, str] | None = None) -> None:
+def pager(turned: Any, params_: Mapping[str, Any]) -> None:
     """This function will show which page of a list this is, with the buttons to the one before and after.
 
-    `beside` are the cursors of these two, "" where there is none; without them pages are counted.
+    `turned`: page and pages, numbers; previous and next, the cursors of those two, "" where there is none.
     """
-    before, behind = beside or (page > 1, page < pages)
 
-    def turn(label: str, number: int, there: str | bool) -> None:
-        turned = {**params_, "page": str(number), "after": there if beside else ""}
-        st.button(label, disabled=not there, on_click=go, args=(turned,))
+    def turn(label: str, number: int, after: str) -> None:
+        st.button(label, disabled=not after, on_click=go, args=({**params_, "page": str(number), "after": after},))
 
     with st.container(horizontal=True, vertical_alignment="center"):
-        turn("Previous", page - 1, before)
-        st.caption(f"Page {page:,} of {pages:,}", width="content")
-        turn("Next", page + 1, behind)
+        turn("Previous", turned.page - 1, turned.previous)
+        st.caption(f"Page {turned.page:,} of {turned.pages:,}", width="content")
+        turn("Next", turned.page + 1, turned.next)
 
 
 def order(said: str, labels: Mapping[str, str], sort: str, params_: Mapping[str, Any]) -> None:

@@ -10,7 +10,6 @@ from pages._ui import RECORDS, counted, enter, go, happened, link, param, params
 
 VIEWS = {"": "Changes", "refused": "Refused attempts"}
 WIDTHS, CHANGE_WIDTHS = (1.5, 2.2, 5), (1.3, 2, 2)
-PAGE_SIZE = 25
 
 visitor = enter("audit")
 st.title("Audit")
@@ -59,11 +58,11 @@ def headings() -> None:
                 cell.caption(heading)
 
 
-def changes() -> int:
-    """This function will show a page of the changes and return how many there are in all."""
-    entries, count = visitor.ask(trail.listing, slice_, page_number(), PAGE_SIZE)
+def changes():
+    """This function will show a page of the changes and return which it is and how many there are in all."""
+    entries, turned = visitor.ask(trail.listing, slice_, page_number(), after=param("after"))
     titles = visitor.ask(trail.titles, entries)
-    st.markdown(counted(count, "changes"))
+    st.markdown(counted(turned.count, "changes"))
     if entries:
         headings()
     for entry in entries:
@@ -74,20 +73,20 @@ def changes() -> int:
                 about(entry, titles.get((entry.entity, entry.entity_id)))
             with changed:
                 change_rows(entry)
-    return count
+    return turned
 
 
-def refusals() -> int:
-    """This function will show a page of the refused attempts and return how many there are in all."""
-    rows, count = visitor.ask(denials.listing, slice_, page_number(), PAGE_SIZE)
-    st.markdown(counted(count, "refused attempts"))
+def refusals():
+    """This function will show a page of the refused attempts and return which it is and how many there are in all."""
+    rows, turned = visitor.ask(denials.listing, slice_, page_number(), after=param("after"))
+    st.markdown(counted(turned.count, "refused attempts"))
     for row in rows:
         with st.container(key=f"log-{row.id}"):
             when, what, why = st.columns(WIDTHS, gap="small")
             when.markdown(f"**{plain(row.by or 'Nobody known')}**  \n:gray[{plain(periods.moment(row.at))} IST]")
             what.text(row.action.replace("_", " ").replace(".", ": ").capitalize())
             why.text(row.why)
-    return count
+    return turned
 
 
 def export() -> bytes:
@@ -107,14 +106,13 @@ st.segmented_control(
 )
 first = ("person", "when") if view else ("q", "kind", "person", "action", "when")
 filter_bar(visitor, slice_, trail.choices, first, keep)
-known = notices(visitor, slice_, trail.names, ("page", "view"))
+known = notices(visitor, slice_, trail.names, ("page", "after", "view"))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 shown = refusals() if view else changes()
-if not shown:
+if not shown.count:
     st.info("Nothing was refused in this selection." if view else "No changes for this selection.")
     st.stop()
-pages = max(1, -(-shown // PAGE_SIZE))
-pager(min(page_number(), pages), pages, slice_.to_params() | keep)
+pager(shown, slice_.to_params() | keep)
 if not view and visitor.person.may("export"):
     st.download_button(
         "Export CSV",

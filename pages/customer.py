@@ -43,7 +43,7 @@ def merge_form(form: str) -> None:
         run(form, customers.merge, into)
 
 
-link("Back to the customers", "customers", {"q": param("q"), "page": param("page")}, icon=":material/arrow_back:")
+link("Back to the customers", "customers", {k: param(k) for k in ("q", "page", "after")}, icon=":material/arrow_back:")
 st.title(plain(record.company))
 if record.merged_into_id:
     st.warning("This customer was merged into another.")

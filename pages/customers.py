@@ -7,8 +7,6 @@ from pages._filters import page_number, pager
 from pages._tables import grid, lines
 from pages._ui import counted, enter, go, head, link, param
 
-PAGE_SIZE = 25
-
 visitor = enter("customers")
 q = param("q")
 with head("Customers"):
@@ -21,10 +19,9 @@ st.text_input(
     on_change=lambda: go({"q": st.session_state[f"customers-{q}"]}),
     placeholder="Company, contact, e-mail, phone",
 )
-rows, count = visitor.ask(customers.listing, q, page_number(), PAGE_SIZE)
-pages = max(1, -(-count // PAGE_SIZE))
-st.markdown(counted(count, "customers"))
-if not count:
+rows, turned = visitor.ask(customers.listing, q, page_number(), after=param("after"))
+st.markdown(counted(turned.count, "customers"))
+if not turned.count:
     st.info("No customers for this search.")
     st.stop()
 
@@ -33,11 +30,11 @@ def cells(row) -> list:
     """This function will make the cells of one customer; its name is the link to it, with the way back."""
     name = row.company + ("" if row.active else " (inactive)")
     return [
-        (name, "customer", {"id": str(row.id), "q": q, "page": param("page")}),
+        (name, "customer", {"id": str(row.id), "q": q, "page": param("page"), "after": param("after")}),
         lines(row.contact or "–"),
         lines(", ".join(filter(None, (row.city, row.state))) or "–"),
     ]
 
 
 grid("customers", ("Customer", "Contact", "Place"), map(cells, rows))
-pager(min(page_number(), pages), pages, {"q": q})
+pager(turned, {"q": q})

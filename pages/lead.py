@@ -13,7 +13,7 @@ from pages._ui import enter, explain_access, link, load, param, params, plain, s
 
 visitor = enter("lead")
 record = load(visitor, leads.get, "leads")
-way_back = LeadSlice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page")}
+way_back = LeadSlice.from_params(params()).to_params() | {k: param(k) for k in ("sort", "page", "after")}
 VERBS = {"contact": leads.contact, "qualify": leads.qualify, "disqualify": leads.disqualify}
 
 

@@ -9,7 +9,7 @@ from pages._tables import grid, lines
 from pages._ui import counted, enter, head, link, param, params, plain, status
 from pages._views import view_bar
 
-VIEW = ("sort", "page")
+VIEW = ("sort", "page", "after")
 SORT_LABELS = {
     "-created": "Newest first",
     "created": "Oldest first",
@@ -18,7 +18,6 @@ SORT_LABELS = {
     "status": "State",
 }
 HEADINGS = ("Lead", "Source", "Region", "Owner", "State, created")
-PAGE_SIZE = 25
 
 visitor = enter("leads")
 slice_ = LeadSlice.from_params(params())
@@ -31,11 +30,10 @@ with head("Leads"):
         link("New lead", "new_lead", icon=":material/add:")
 filter_bar(visitor, slice_, leads.choices, ("q", "status", "owner", "source"), keep)
 known = notices(visitor, slice_, leads.names, VIEW)
-frame, count = visitor.ask(leads.listing, slice_, sort, page_number(), PAGE_SIZE)
-pages = max(1, -(-count // PAGE_SIZE))
+frame, turned = visitor.ask(leads.listing, slice_, sort, page_number(), after=param("after"))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
-order(counted(count, "leads"), SORT_LABELS, sort, slice_.to_params() | keep)
-if not count:
+order(counted(turned.count, "leads"), SORT_LABELS, sort, slice_.to_params() | keep)
+if not turned.count:
     st.info("No leads for this selection.")
     st.stop()
 
@@ -50,4 +48,4 @@ def row(lead) -> list:
 
 
 grid("leads", HEADINGS, map(row, frames.rows(frame)))
-pager(min(page_number(), pages), pages, slice_.to_params() | keep)
+pager(turned, slice_.to_params() | keep)

@@ -101,7 +101,7 @@ if not listing.count:
     st.info("No opportunities for this selection.")
     st.stop()
 grid("list", HEADINGS, map(row, items))
-pager(listing.page, listing.pages, slice_.to_params() | keep, (listing.previous, listing.next))
+pager(listing, slice_.to_params() | keep)
 with st.container(horizontal=True):
     if visitor.person.may("export"):
         download("XLSX", SPREADSHEET, exports.as_xlsx, page_url(slice_.to_params() | keep))

@@ -195,6 +195,11 @@ def furnish(database: Database) -> None:
 
 #: What takes back a migration, by its revision. A column first: SQLite drops none once a trigger names a table that is gone.
 UNDONE = {
+    "0011": [
+        *(f"DROP INDEX ix_lead_by_{name}" for name in ("created_at", "changed_at", "search", "status")),
+        *(f"DROP INDEX ix_audit_{name}" for name in ("recorded_at", "by_id", "action", "entity_id")),
+        "CREATE INDEX ix_audit_recorded_at ON audit (recorded_at)",
+    ],
     "0010": [
         "ALTER TABLE tally DROP COLUMN seen",
         "DROP TABLE win",
@@ -233,7 +238,7 @@ def older(office: Office, revision: str) -> None:
         for statement in statements if later > revision else ():
             office.sql(statement.format(**said))
     office.sql(f"UPDATE alembic_version SET version_num = '{revision}'")
-    office.sql("UPDATE setting SET value = 'older' WHERE key = 'rules'")
+    office.sql("UPDATE setting SET value = 'older' WHERE key IN ('rules', 'counted')")
 
 
 @pytest.fixture(scope="module")

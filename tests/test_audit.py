@@ -277,16 +277,17 @@ def test_times_are_kept_in_utc_with_their_offset_and_shown_in_india(office: Offi
     assert (at, "1 Apr 2026, 00:15") == (entry.recorded_at, periods.moment(entry.recorded_at))
     for when, count in (("2026-04-01", 1), ("2026-03-31", 0), ("fy2026-27", 1)):
         chosen = AuditSlice(kind="customer", record=str(made), when=when)
-        assert count == office.ask(trail.listing, office.kavya, chosen)[1], when
+        assert count == office.ask(trail.listing, office.kavya, chosen)[1].count, when
     past = office.do(opportunities.create, office.meena, DEAL | {"customer_id": made}, at=at, external_ref="x:1")
     chosen = AuditSlice(kind="opportunity", record=str(past))
     (entry,) = office.ask(trail.listing, office.kavya, chosen)[0]
     assert (at, True) == (entry.at, entry.recorded_at > at)
-    assert 0 == office.ask(trail.listing, office.kavya, chosen.but(when="2026-04"))[1]
+    assert 0 == office.ask(trail.listing, office.kavya, chosen.but(when="2026-04"))[1].count
 
 
 def test_the_audit_is_counted_and_paged_newest_first(office: Office) -> None:
-    first, total = office.ask(trail.listing, office.kavya, AuditSlice(), 1, 5)
+    first, turned = office.ask(trail.listing, office.kavya, AuditSlice(), 1, 5)
+    total = turned.count
     assert office.count("audit") == total
     pages = [office.ask(trail.listing, office.kavya, AuditSlice(), n, 5)[0] for n in range(1, -(-total // 5) + 1)]
     ids = [entry.id for page in pages for entry in page]
@@ -304,8 +305,8 @@ def test_the_audit_is_filtered_by_person_kind_record_action_and_name(office: Off
     number = office.ask(opportunities.get, office.asha, mine).number
 
     def about(**filters: Any) -> list[tuple[str, str, str]]:
-        entries, count = office.ask(trail.listing, office.kavya, AuditSlice(**filters))
-        assert count == len(entries)
+        entries, turned = office.ask(trail.listing, office.kavya, AuditSlice(**filters))
+        assert turned.count == len(entries)
         return sorted((e.entity, e.entity_id, e.action) for e in entries)
 
     edited = ("opportunity", str(mine), "changed it")
@@ -417,19 +418,21 @@ def test_a_refused_command_is_kept_apart_without_its_values(office: Office) -> N
     ):
         with pytest.raises(Refusal):
             office.do(verb, actor, *args)
-    rows, count = office.ask(denials.listing, office.kavya, DenialSlice())
+    rows, turned = office.ask(denials.listing, office.kavya, DenialSlice())
     assert [
         (None, "users.add", "Your account is not active; ask your org admin."),
         ("Asha", "opportunities.edit", "There is no such opportunity."),
         ("Asha", "settings.add", access.DENIALS["settings.change"]),
     ] == [(row.by, row.action, row.why) for row in rows]
-    assert 3 == count
+    assert 3 == turned.count
     kept = str(office.sql("SELECT * FROM denial"))
     assert "request-9" in kept
     assert "ecret" not in kept
     assert 1 == office.ask(denials.listing, office.kavya, DenialSlice(person=office.asha.user_id), 2, 1)[0][0].id
     today = str(periods.today())
-    assert [3, 0] == [office.ask(denials.listing, office.kavya, DenialSlice(when=w))[1] for w in (today, "2001-01")]
+    assert [3, 0] == [
+        office.ask(denials.listing, office.kavya, DenialSlice(when=w))[1].count for w in (today, "2001-01")
+    ]
 
 
 def test_what_is_only_wrong_or_late_is_no_refused_attempt(office: Office) -> None:

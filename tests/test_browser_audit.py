@@ -33,7 +33,7 @@ def in_url(page: Page) -> AuditSlice:
 
 def shows(page: Page, office: Office, slice_: AuditSlice) -> int:
     """This function will expect the page to be that of a slice, with the core's count."""
-    count = office.ask(trail.listing, office.meena, slice_)[1]
+    count = office.ask(trail.listing, office.meena, slice_)[1].count
     expect(page.get_by_text(f"{count:,} change{'' if count == 1 else 's'}", exact=True)).to_be_visible()
     assert slice_ == in_url(page)
     return count
@@ -138,16 +138,16 @@ def test_an_engineer_does_not_get_into_the_audit_and_that_is_kept(office: Office
     sits(page, office, "asha", f"/opportunity?id={made}")
     expect(heading(page, "Timeline")).to_be_visible()
     assert 0 == page.get_by_role("link", name=re.compile("^(Audit|All changes of this record)$")).count()
-    before = office.ask(denials.listing, office.meena, DenialSlice())[1]
+    before = office.ask(denials.listing, office.meena, DenialSlice())[1].count
     for path in ("/audit", "/audit?view=refused"):
         sits(page, office, "asha", path)
         expect(page.get_by_text("You may not read the audit log.")).to_be_visible()
         assert 0 == page.get_by_text(re.compile(r"changes|attempts|Export")).count()
     page.keyboard.press("r")
     idle(page)
-    rows, count = office.ask(denials.listing, office.meena, DenialSlice(person=office.asha.user_id))
+    rows, turned = office.ask(denials.listing, office.meena, DenialSlice(person=office.asha.user_id))
     assert {("audit.read", "You may not read the audit log.")} == {(row.action, row.why) for row in rows}
-    assert 2 == count - before
+    assert 2 == turned.count - before
 
 
 @pytest.mark.parametrize("kind", ["opportunity", "lead"])
@@ -176,11 +176,15 @@ def test_a_foreign_record_that_is_opened_is_kept_as_refused(office: Office, page
     """H5: the person reads only that there is none."""
     own = set(office.ask(pipeline.ids, office.asha, Slice()))
     foreign = next(i for i in office.ask(pipeline.ids, office.meena, Slice()) if i not in own)
-    before = office.ask(denials.listing, office.meena, DenialSlice())[1]
+    before = office.ask(denials.listing, office.meena, DenialSlice())[1].count
     sits(page, office, "asha", f"/opportunity?id={foreign}")
     expect(page.get_by_text("There is no such opportunity.")).to_be_visible()
-    rows, count = office.ask(denials.listing, office.meena, DenialSlice())
-    assert (before + 1, "opportunities.get", "There is no such opportunity.") == (count, rows[0].action, rows[0].why)
+    rows, turned = office.ask(denials.listing, office.meena, DenialSlice())
+    assert (before + 1, "opportunities.get", "There is no such opportunity.") == (
+        turned.count,
+        rows[0].action,
+        rows[0].why,
+    )
 
 
 def test_refused_attempts_are_the_second_view_with_its_own_url(office: Office, page: Page) -> None:

@@ -163,8 +163,8 @@ def test_a_customers_email_cannot_be_edited_into_anothers(office: Office) -> Non
     assert "Vel Mills" in refused.value.messages[0]
     office.do(customers.edit, office.asha, other, {"city": "Erode", "phone": "+91 98400 12345"})
     assert "same phone" in str(office.ask(customers.likely, office.asha, {"phone": "098400 12345", "company": ""}))
-    rows, count = office.ask(customers.listing, office.asha, "siva")
-    assert (count, rows[0].city) == (1, "Erode")
+    rows, turned = office.ask(customers.listing, office.asha, "siva")
+    assert (turned.count, rows[0].city) == (1, "Erode")
 
 
 def test_an_offer_is_edited_by_those_who_may_change_its_opportunity(office: Office) -> None:
@@ -180,12 +180,12 @@ def test_an_offer_is_edited_by_those_who_may_change_its_opportunity(office: Offi
 
 def test_the_leads_list_is_the_viewers_and_its_filters_match_nothing_unknown(office: Office) -> None:
     own, _foreign = office.lead(email="a@b.in"), office.lead(owner="ravi", status="new")
-    rows, count = office.ask(
+    rows, turned = office.ask(
         leads.listing, office.asha, LeadSlice(status="qualified", q="amman", created="..2199-01-01")
     )
-    assert (count, list(rows["id"])) == (1, [own])
+    assert (turned.count, list(rows["id"])) == (1, [own])
     for unknown in ({"owner": "all"}, {"created": "soon"}, {"status": "bogus"}):
-        assert office.ask(leads.listing, office.kavya, LeadSlice(**unknown))[1] == 0
+        assert office.ask(leads.listing, office.kavya, LeadSlice(**unknown))[1].count == 0
     office.do(leads.edit, office.asha, own, {"city": "Erode"}, seen=office.ask(leads.get, office.asha, own).version)
     assert office.ask(leads.history, office.asha, own)[0].changes[0].after == "Erode"
     assert office.ask(leads.duplicates, office.asha, {"email": "A@b.in"})[0][0] == "lead"

@@ -114,8 +114,8 @@ def test_a_refused_sign_in_is_kept_without_a_person_and_without_a_value(office: 
     with pytest.raises(NotAllowed) as why:
         who(office, claims(**said)) or bind(office, claims(**said))
     office.database.denied(access.NOBODY, "sign_in", why.value)
-    rows, count = office.ask(denials.listing, office.meena, DenialSlice())
-    assert (1, None, "sign_in", sentence) == (count, rows[0].by, rows[0].action, rows[0].why)
+    rows, turned = office.ask(denials.listing, office.meena, DenialSlice())
+    assert (1, None, "sign_in", sentence) == (turned.count, rows[0].by, rows[0].action, rows[0].why)
     kept = str(office.sql("SELECT * FROM denial")).lower()
     assert [] == [word for word in ("secret", "asha", "sub-", "example.in") if word in kept]
 
