@@ -209,6 +209,8 @@ def leads_visible_to(asking: Asker) -> ColumnElement[bool]:
 
 
 def _seen(asking: Asker, ways: Iterable[Way], record: FromClause) -> ColumnElement[bool]:
+    if isinstance(asking, Person) and any(column is None and asking.may(permission) for permission, column, _ in ways):
+        return true()
     return or_(
         *(
             and_(asking.can(permission), record.c[column] == asking.id) if column else asking.can(permission)

@@ -301,7 +301,7 @@ def listing(
     """
     asking, slice_, order = person(conn, actor), weighed(conn, slice_), walks.Order.of(slice_.facts, sort)
     count, value, won_value = conn.execute(_counted(asking, slice_)).one()[:3]
-    parts, sparse = _parts(conn, asking, slice_, count, per_page)
+    parts, sparse = _parts(conn, asking, slice_, order, count, per_page)
     ids, turned = order.turn(conn, parts, count, page, per_page, after, sparse)
     return Listing(
         frames.read(conn, slice_, ids),
@@ -416,14 +416,17 @@ def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: b
 
 
 def _parts(
-    conn: Connection, asking: Person, slice_: Slice, count: int, per_page: int
+    conn: Connection, asking: Person, slice_: Slice, order: walks.Order, count: int, per_page: int
 ) -> tuple[list[walks.Clauses], bool]:
     """The parts of a slice along which a list is read: a status each, as the indexes are; or all, and whether sparse."""
     slice_ = replace(slice_, scanned=True) if count > trigrams.ORDERED else slice_
     chosen = slice_.parsed("status") if slice_.status else lifecycle.STAGE
     statuses = [status for status in lifecycle.STAGE if status in chosen]
     indexed = not (slice_.asof or slice_.moved or slice_.during) and statuses
-    sparse = bool(indexed) and (slice_.scanned is False or walks.sparse(conn, count, len(statuses), per_page))
+    # the index by which a status of one owner is found has it in the order of its creation
+    led = len(slice_.owner) == 1 and order.key is opportunity.c.created_at
+    few = slice_.scanned is False or (not led and walks.sparse(conn, count, len(statuses), per_page))
+    sparse = bool(indexed) and few
     if sparse or not indexed:
         return [_within(asking, slice_)], sparse
     where = _within(asking, slice_.but(status=None))

@@ -200,6 +200,9 @@ def pattern(folded: str) -> str:
 
 def any_of(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool]:
     """This function will tell whether a column is one of any number of ids or codes."""
+    if len(values) == 1:  # no list to write out at each call
+        alone: ColumnElement[bool] = column == values[0]
+        return alone
     chunks = [values[i : i + 500] for i in range(0, len(values), 500)]
     if len(chunks) <= 1:
         return column.in_(values)

@@ -6,6 +6,7 @@ twice. Rows without the fact that an order is by come last, either way.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -232,7 +233,12 @@ def sparse(conn: Connection, count: int, statuses: int, limit: int, table: FromC
     """
     if conn.dialect.name == "postgresql":
         return False
-    return count * count <= limit * statuses * (conn.scalar(select(func.max(table.c.id))) or 0)
+    return count * count <= limit * statuses * (conn.scalar(_largest(table)) or 0)
+
+
+@functools.cache
+def _largest(table: FromClause) -> Select[Any]:
+    return select(func.max(table.c.id))
 
 
 def _number(fact: Any) -> int:
