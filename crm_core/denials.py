@@ -13,11 +13,12 @@ from crm_core.schema import Record, app_user, denial
 from crm_core.slices import DenialSlice
 
 LONGEST = 60
+_NEWEST = walks.Order("-at", denial.c.at, denial.c.id)
 _LISTED = (
     select(denial.c.id, denial.c.at, app_user.c.name.label("by"), denial.c.action, denial.c.why)
     .outerjoin(app_user, app_user.c.id == denial.c.by_id)
     .where(sql.among(denial.c.id, "ids"))
-    .order_by(denial.c.id.desc())
+    .order_by(denial.c.at.desc(), denial.c.id.desc())
 )
 _ADD = insert(denial).inline()  # who adds a row need not be allowed to read it
 
@@ -40,5 +41,5 @@ def listing(
     require(conn, actor, "audit.read")
     where = slice_.conditions()
     count = conn.scalar(select(func.count()).select_from(denial).where(*where)) or 0
-    ids, turned = walks.newest(denial).turn(conn, [where], count, page, per_page, after)
+    ids, turned = _NEWEST.turn(conn, [where], count, page, per_page, after)
     return list(conn.execute(_LISTED, {"ids": ids})), turned

@@ -64,10 +64,10 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Order:
-    """An order of records, or of the standings of a day: by a fact, which not all may have, then by id; or by id alone."""
+    """An order of records, or of the standings of a day: by a fact, which not all may have, then by id."""
 
     sort: str
-    key: ColumnElement[Any] | None
+    key: ColumnElement[Any]
     id: ColumnElement[int]
     nullable: bool = False
 
@@ -146,83 +146,69 @@ class Order:
         Not `ahead`, it is read backwards, from the end where there is no cursor. `sparse` rows are found
         first, and sorted then.
         """
-        key = sql.unindexed(self.key, type_=self.key.type) if sparse and self.key is not None else self.key
-        keys = [] if key is None else [key.label("key")]
+        key = sql.unindexed(self.key, type_=self.key.type) if sparse else self.key
         walked = [
-            select(self.id.label("id"), *keys).where(*part, *side).order_by(*self._sorted(key, ahead, False))
+            select(self.id.label("id"), key.label("key")).where(*part, *side).order_by(*self._sorted(key, ahead, False))
             for part in parts
             for side in self._sides(key, ahead, cursor)
         ]
         if len(walked) == 1:
             return walked[0].limit(limit).offset(offset)
         rows = union_all(*(one.limit(limit + offset).subquery().select() for one in walked)).subquery("walked")
-        turned = self._sorted(rows.c.get("key"), ahead, id_=rows.c.id)
-        return select(*rows.c).order_by(*turned).limit(limit).offset(offset)
+        turned = self._sorted(rows.c.key, ahead, id_=rows.c.id)
+        return select(rows.c.id, rows.c.key).order_by(*turned).limit(limit).offset(offset)
 
     def cursor(self, text: str) -> Cursor | None:
         """This function will read what `beside` wrote, or give None: broken, too long, or of another order."""
         match = re.fullmatch(rf"(next|previous)\.{self.sort}\.(\d{{0,18}})\.(\d{{1,18}})", text, re.ASCII)
-        if match is None or (bool(match[2]) == self._unnumbered and not self.nullable):
+        if match is None or (bool(match[2]) == self._lettered and not self.nullable):
             return None
-        key: Any = None
-        if self.key is not None and self._unnumbered:
+        ahead, number = match[1] == "next", int(match[3])
+        if self._lettered:
             other: Any = self.key.table.alias("other")
-            key = select(other.c[self.key.key]).where(other.c.id == int(match[3])).scalar_subquery()
-            return Cursor(match[1] == "next", key, int(match[3]))
+            return Cursor(ahead, select(other.c[self.key.key]).where(other.c.id == number).scalar_subquery(), number)
         try:
-            key = _fact(int(match[2]), self.key.type) if match[2] and self.key is not None else None
+            return Cursor(ahead, _fact(int(match[2]), self.key.type) if match[2] else None, number)
         except (OverflowError, ValueError):
             return None
-        return Cursor(match[1] == "next", key, int(match[3]))
 
     def beside(self, row: Any, ahead: bool) -> str:
         """This function will write, for a URL, where the page behind a row of `page` begins, or the one before it ends."""
-        key = "" if self._unnumbered or row.key is None else _number(row.key)
+        key = "" if self._lettered or row.key is None else _number(row.key)
         return f"{'next' if ahead else 'previous'}.{self.sort}.{key}.{row.id}"
 
-    def _sides(self, key: ColumnElement[Any] | None, ahead: bool, cursor: Cursor | None) -> list[Clauses]:
+    def _sides(self, key: ColumnElement[Any], ahead: bool, cursor: Cursor | None) -> list[Clauses]:
         """The rows that have the fact, and those that have not, each as far as they lie beyond the cursor."""
-        has: list[Clauses] = [[key.is_not(None)] if key is not None and self.nullable else []]
-        lack: list[Clauses] = [[key.is_(None)]] if key is not None and self.nullable else []
+        has: list[Clauses] = [[key.is_not(None)] if self.nullable else []]
+        lack: list[Clauses] = [[key.is_(None)]] if self.nullable else []
         if cursor is None:
             return has + lack
         here: Any = self.id
         there: Any = literal(cursor.id, BigInteger)
-        if key is not None and cursor.key is not None:
+        if cursor.key is not None:
             at = cursor.key if isinstance(cursor.key, ColumnElement) else literal(cursor.key, key.type)
             here, there = tuple_(key, here), tuple_(at, there)
         beyond = here < there if self._falls(ahead) else here > there
-        if key is None or cursor.key is not None:
+        if cursor.key is not None:
             return [[beyond], *(lack if ahead else [])]
         return [*([] if ahead else has), [key.is_(None), beyond]]
 
     def _sorted(
-        self,
-        key: ColumnElement[Any] | None,
-        ahead: bool,
-        nulls: bool = True,
-        id_: ColumnElement[int] | None = None,
+        self, key: ColumnElement[Any], ahead: bool, nulls: bool = True, id_: ColumnElement[int] | None = None
     ) -> list[ColumnElement[Any]]:
         turned = desc if self._falls(ahead) else asc
         last = turned(self.id if id_ is None else id_)
-        if key is None:
-            return [last]
         if not nulls:
             return [turned(key), last]
         return [turned(key).nulls_last() if ahead else turned(key).nulls_first(), last]
 
     @property
-    def _unnumbered(self) -> bool:
-        """Whether a cursor names no key: there is none, or it is a text, which is then read from the record itself."""
-        return self.key is None or isinstance(self.key.type, String)
+    def _lettered(self) -> bool:
+        """Whether the fact is a text, which no URL need carry: it is read from the record itself."""
+        return isinstance(self.key.type, String)
 
     def _falls(self, ahead: bool) -> bool:
         return self.sort.startswith("-") == ahead
-
-
-def newest(table: FromClause) -> Order:
-    """This function will order records by their ids alone, the newest first."""
-    return Order("-id", None, table.c.id)
 
 
 def sparse(conn: Connection, count: int, statuses: int, limit: int, table: FromClause = opportunity) -> bool:
