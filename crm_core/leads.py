@@ -39,6 +39,7 @@ from crm_core.access import (
 from crm_core.commands import check_seen, command, guarded
 from crm_core.errors import Conflict, Invalid, NotAllowed, Problems, Sentence
 from crm_core.fields import Field
+from crm_core.records import Once
 from crm_core.schema import PRODUCTS, Record, app_user, customer, lead, lead_source, region
 from crm_core.slices import LeadSlice
 
@@ -295,9 +296,7 @@ def _move(conn: Connection, actor: Actor, lead_id: int, name: str, raw: Mapping[
     problems = Problems()
     asked = {"reason": fields.code, "note": fields.text(1000, lines=True)}
     read = fields.read({a.field: Field(a.label, asked[a.field], a.required) for a in made.asks}, raw, problems)
-    for ask in made.asks:
-        if ask.list:
-            settings.check(conn, ask.list, ask.field, ask.label, read[ask.field], problems)
+    settings.check(Once(conn), ((a.list, a.field, a.label, read[a.field]) for a in made.asks if a.list), problems)
     problems.stop()
     if "reason" in read and (twin := customers.same_email(conn, old.email_key)):
         read["duplicate_of_customer_id"] = twin.id
@@ -329,8 +328,9 @@ def _check(conn: Connection, asking: Person, present: int, read: Mapping[str, An
     owning = select(app_user.c.id).where(app_user.c.active, app_user.c.role.in_(sorted(OWNING_ROLES)))
     if owner_id is not None and not conn.scalar(owning.where(app_user.c.id == owner_id)):
         problems.add("owner_id", "Owner: choose an active user who may own leads.")
-    for name, list_name in (("source", "lead_source"), ("region", "region")):
-        settings.check(conn, list_name, name, FIELDS[name].label, read.get(name), problems)
+    lists = {"source": "lead_source", "region": "region"}
+    listed = ((of, name, FIELDS[name].label, read.get(name)) for name, of in lists.items())
+    settings.check(Once(conn), listed, problems)
 
 
 def _parts(

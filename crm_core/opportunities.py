@@ -118,7 +118,7 @@ def begun(
     problems = Problems()
     read = fields.read(FIELDS, _with_defaults(reads, asking, raw), problems)
     _require_owner_choice(asking, asking.id, read["owner_id"])
-    _check_links(reads, read, problems)
+    _check_links(reads, asking, read, problems)
     when = at or now
     if when > now:
         problems.add("at", "Created: this day is in the future.")
@@ -157,7 +157,7 @@ def edit(
     if lifecycle.STAGE[old.status].closed:
         raise Invalid("A closed opportunity is read-only; reopen it first.")
     before, after = audit.changed(old._mapping, read)
-    _check_links(Once(conn), after, problems)
+    _check_links(Once(conn), asking, after, problems)
     problems.stop()
     if after:
         stored = read | {"search": fields.search_key(read.get("title", old.title))}
@@ -252,7 +252,7 @@ def reassign(
     """
     asking = require(conn, actor, "opportunity.reassign")
     problems = Problems()
-    _check_owner(Once(conn), owner_id, problems)
+    _check_owner(Once(conn), asking, owner_id, problems)
     problems.stop()
     many = [opportunity_ids] if isinstance(opportunity_ids, int | str) else opportunity_ids
     ids = sorted({records.key(i, "opportunity") for i in many})
@@ -381,9 +381,7 @@ def _named(asking: Person) -> Select[Any]:
 
 def _asked(reads: Once, made: lifecycle.Transition, raw: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     read = dict.fromkeys(_ASKED) | fields.read(_FORMS[made.name], raw, problems)
-    for ask in made.asks:
-        if ask.list:
-            settings.check(reads, ask.list, ask.field, ask.label, read[ask.field], problems)
+    settings.check(reads, ((a.list, a.field, a.label, read[a.field]) for a in made.asks if a.list), problems)
     return read
 
 
@@ -416,26 +414,28 @@ def _readable_id(raw: Any) -> int:
         return 0
 
 
-def _check_links(reads: Once, read: Mapping[str, Any], problems: Problems) -> None:
-    for name in ("region", "business_unit"):
-        settings.check(reads, name, name, FIELDS[name].label, read.get(name), problems)
+def _check_links(reads: Once, asking: Person, read: Mapping[str, Any], problems: Problems) -> None:
+    listed = ((name, name, FIELDS[name].label, read.get(name)) for name in ("region", "business_unit"))
+    settings.check(reads, listed, problems)
     if read.get("customer_id") is not None:
         home = _customer(reads, read["customer_id"])
         if not (home and home.active):
             problems.add("customer_id", "Customer: choose an active customer from the master.")
     if read.get("owner_id") is not None:
-        _check_owner(reads, read["owner_id"], problems)
+        _check_owner(reads, asking, read["owner_id"], problems)
     engineer = read.get("application_engineer_id")
-    if engineer is not None and not _active(reads, engineer, NAMED_ROLES):
+    if engineer is not None and not _active(reads, asking, engineer, NAMED_ROLES):
         problems.add("application_engineer_id", "Application engineer: choose an active user who is not a viewer.")
 
 
-def _check_owner(reads: Once, owner_id: Any, problems: Problems) -> None:
-    if not _active(reads, owner_id, OWNING_ROLES):
+def _check_owner(reads: Once, asking: Person, owner_id: Any, problems: Problems) -> None:
+    if not _active(reads, asking, owner_id, OWNING_ROLES):
         problems.add("owner_id", "Sales engineer: choose an active user who may own opportunities.")
 
 
-def _active(reads: Once, user_id: Any, roles: frozenset[str]) -> bool:
+def _active(reads: Once, asking: Person, user_id: Any, roles: frozenset[str]) -> bool:
+    if user_id == asking.id:
+        return asking.role in roles
     user = _user(reads, user_id)
     return user is not None and user.active and user.role in roles
 

@@ -46,8 +46,3 @@ class Once:
             self._read[key] = self.conn.execute(query, values).one_or_none()
         row: Record | None = self._read[key]
         return row
-
-    def scalar(self, query: Select[Any], values: dict[str, Any]) -> Any:
-        """This function will read the first column of that row, or None."""
-        row = self.row(query, values)
-        return row and row[0]

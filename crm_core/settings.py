@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, insert, select
 
 from crm_core import audit, fields, records
 from crm_core.access import Actor, person, require
@@ -14,10 +16,6 @@ from crm_core.records import Once
 from crm_core.schema import LISTS, Record
 
 _ENTRIES = {name: select(table).order_by(table.c.position, table.c.code) for name, (table, _heading) in LISTS.items()}
-_ACTIVE = {
-    name: select(table.c.code).where(table.c.code == bindparam("wanted"), table.c.active)
-    for name, (table, _heading) in LISTS.items()
-}
 _LABEL = {"label": fields.Field("Name", fields.text(60), required=True)}
 
 
@@ -49,12 +47,26 @@ def reasons(conn: Connection, actor: Actor) -> dict[str, str]:
     return labels(conn, "rejected_reason") | labels(conn, "lost_reason")
 
 
-def check(
-    conn: Connection | Once, list_name: str, field: str, label: str, code: str | None, problems: Problems
-) -> None:
-    """This function will add a problem unless the code is absent or an active one of a configured list."""
-    if code is not None and not conn.scalar(_ACTIVE[list_name], {"wanted": code}):
-        problems.add(field, f"{label}: choose an active one of the configured list.")
+def check(reads: Once, chosen: Iterable[tuple[str, str, str, str | None]], problems: Problems) -> None:
+    """This function will add a problem for each code that is neither absent nor an active one of its configured list.
+
+    `chosen`: the list, the field and its label, the code. All are asked in one statement.
+    """
+    wanted = [one for one in chosen if one[-1] is not None]
+    if not wanted:
+        return
+    found = reads.row(_active(tuple(one[0] for one in wanted)), {name: code for name, _field, _label, code in wanted})
+    for (_name, field, label, _code), active in zip(wanted, found or (), strict=True):
+        if not active:
+            problems.add(field, f"{label}: choose an active one of the configured list.")
+
+
+@functools.cache
+def _active(names: tuple[str, ...]) -> Select[Any]:
+    """Whether a code of each of these lists is an active one, in one row; the codes are parameters of the lists' names."""
+    tables = {name: LISTS[name][0] for name in names}
+    known = [exists().where(t.c.code == bindparam(name), t.c.active).label(name) for name, t in tables.items()]
+    return select().add_columns(*known)
 
 
 @command

@@ -12,6 +12,7 @@ from crm_core.access import GRANTS, NAMED_ROLES, OWNING_ROLES, Actor, Person, pe
 from crm_core.commands import command, guarded
 from crm_core.errors import Conflict, NotAllowed, Problems
 from crm_core.fields import Field
+from crm_core.records import Once
 from crm_core.schema import Record, app_user, lead, opportunity
 
 FIELDS = {
@@ -93,7 +94,7 @@ def edit(conn: Connection, actor: Actor, user_id: int, changes: Mapping[str, Any
     problems = Problems()
     read = fields.read(EDITABLE, changes, problems, partial=True)
     before, after = audit.changed(old._mapping, read)
-    settings.check(conn, "business_unit", "business_unit", "Business unit", after.get("business_unit"), problems)
+    _check_unit(conn, after.get("business_unit"), problems)
     problems.stop()
     if after.get("role", ADMIN) != ADMIN:
         _keep_an_admin(conn, old)
@@ -148,7 +149,7 @@ def _activate(conn: Connection, actor: Actor, user_id: int, active: bool, seen: 
 def _insert(conn: Connection, actor: Actor | None, asking: Person | None, raw: Mapping[str, Any]) -> int:
     problems = Problems()
     values = fields.read(FIELDS, raw, problems)
-    settings.check(conn, "business_unit", "business_unit", "Business unit", values["business_unit"], problems)
+    _check_unit(conn, values["business_unit"], problems)
     problems.stop()
     values["email_key"] = fields.email_key(values["email"])
     if conn.scalar(select(app_user.c.id).where(app_user.c.email_key == values["email_key"])):
@@ -182,3 +183,7 @@ def _keep_an_admin(conn: Connection, old: Record) -> None:
 def _named(conn: Connection, roles: frozenset[str]) -> dict[int, str]:
     query = select(app_user.c.id, app_user.c.name).where(app_user.c.active, app_user.c.role.in_(sorted(roles)))
     return {row.id: row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
+
+
+def _check_unit(conn: Connection, code: str | None, problems: Problems) -> None:
+    settings.check(Once(conn), [("business_unit", "business_unit", "Business unit", code)], problems)

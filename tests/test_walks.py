@@ -192,7 +192,7 @@ def test_every_other_list_is_walked_alike(office: Office) -> None:
         ids, alone = read(1, 1000)
         assert walks.Page(len(ids), 1, 1) == alone
         assert len(ids) == len(set(ids)) > 7, name
-        for size in (1, 4, 9):
+        for size in (2, 7):
             for way, step in (("next", 1), ("previous", -1)):
                 found, here = read(1 if step > 0 else 9999, size)
                 seen = [found]
