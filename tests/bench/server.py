@@ -166,16 +166,17 @@ class Server:
         self.get("/_stcore/health")
         self.get("/_stcore/host-config")
 
-    def session(self) -> ClientConnection:
+    def session(self) -> Tab:
         """This function will open a websocket: a session of its own."""
         cookies = {cookie.name: cookie.value for cookie in self.jar}
-        return connect(
+        connection = connect(
             self.address.replace("http", "ws") + "/_stcore/stream",
             origin=self.address,
             subprotocols=["streamlit", *filter(None, [cookies.get("_streamlit_xsrf")])],
             additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
             max_size=None,
         )
+        return Tab(connection)
 
     def processor(self) -> float:
         """This function will tell what the process has had of the processor, threads that ended included, in ms."""
@@ -232,25 +233,38 @@ class Failed(Exception):
     """A page said that it could not be drawn."""
 
 
-def run(session: ClientConnection, path: str) -> int:
-    """This function will have a page run in full and return how many bytes it sent. Raises Failed."""
-    asked = BackMsg()
-    page, _, query = path.partition("?")
-    asked.rerun_script.page_name, asked.rerun_script.query_string = page.strip("/"), query
-    session.send(asked.SerializeToString())
-    size, wrong = 0, ""
-    while True:
-        raw: Any = session.recv(120)
-        size += len(raw)
-        message = ForwardMsg.FromString(raw)
-        kind = message.WhichOneof("type")
-        if kind == "delta" and message.delta.new_element.WhichOneof("type") in ("exception", "alert"):
-            told = message.delta.new_element
-            wrong = told.alert.body or told.exception.message
-        if kind == "script_finished":
-            if wrong:
-                raise Failed(wrong)
-            return size
+class Tab:
+    """A session of its own, as a browser has one: what it was sent and kept it names, and is not sent again."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection, self.kept = connection, set[str]()
+
+    def run(self, path: str) -> int:
+        """This function will have a page run in full and return how many bytes it sent. Raises Failed."""
+        asked = BackMsg()
+        page, _, query = path.partition("?")
+        asked.rerun_script.page_name, asked.rerun_script.query_string = page.strip("/"), query
+        asked.rerun_script.cached_message_hashes.extend(self.kept)
+        self.connection.send(asked.SerializeToString())
+        size, wrong = 0, ""
+        while True:
+            raw: Any = self.connection.recv(120)
+            size += len(raw)
+            message = ForwardMsg.FromString(raw)
+            if message.metadata.cacheable:
+                self.kept.add(message.hash)
+            kind = message.WhichOneof("type")
+            if kind == "delta" and message.delta.new_element.WhichOneof("type") in ("exception", "alert"):
+                told = message.delta.new_element
+                wrong = told.alert.body or told.exception.message
+            if kind == "script_finished":
+                if wrong:
+                    raise Failed(wrong)
+                return size
+
+    def close(self) -> None:
+        """This function will close the tab."""
+        self.connection.close()
 
 
 def _first(place: Place, those: Cast, page: Page) -> tuple[Taken, Run]:
@@ -271,7 +285,7 @@ def _idle(server: Server, page: Page) -> float:
     for _half in range(2):
         for _session in range(IDLE):
             kept.append(server.session())
-            run(kept[-1], page.path)
+            kept[-1].run(page.path)
         time.sleep(1)
         memory.append(server.memory())
     for session in kept:
@@ -279,10 +293,10 @@ def _idle(server: Server, page: Page) -> float:
     return (memory[1] - memory[0]) * 1024 / IDLE
 
 
-def _timed(server: Server, session: ClientConnection, page: Page) -> tuple[float, float, int]:
+def _timed(server: Server, session: Tab, page: Page) -> tuple[float, float, int]:
     """One run of a page: on the wall, of the processor, and what was sent. Raises Failed."""
     begun, before = time.perf_counter(), server.processor()
-    size = run(session, page.path)
+    size = session.run(page.path)
     wall = (time.perf_counter() - begun) * 1000
     time.sleep(0.03)  # what a run leaves to do is its own too
     return wall, server.processor() - before, size
@@ -329,13 +343,13 @@ def _load(server: Server, page: Page, seconds: float, save: Callable[[], None]) 
 
     def client(_number: int) -> tuple[float, int, list[float]]:
         session, times, failed = server.session(), [], 0
-        run(session, page.path)  # a tab that is open; what a new one takes is told apart
+        session.run(page.path)  # a tab that is open; what a new one takes is told apart
         ready.wait(120)
         begun = last = time.perf_counter()
         while last - begun < seconds:
             started_at = last
             try:
-                run(session, page.path)
+                session.run(page.path)
             except Failed:
                 failed += 1
             last = time.perf_counter()
