@@ -14,6 +14,9 @@ from pages import _server
 from pages._server import plain
 from pages._ui import Visitor, forget_seen, param, refused, say
 
+#: What leads the keys of problems that were shown and stay.
+_STAY = "problems-stay-"
+
 
 def show(form: str, seen: int | None) -> None:
     """This function will remember the version that a form shows when it is opened."""
@@ -59,11 +62,19 @@ def clear(form: str) -> None:
 
 
 def problems(form: str, fields: Iterable[str] = ()) -> Callable[[str], None]:
-    """This function will show a form's problems: those of no shown field at once, the others by the returned function."""
+    """This function will show a form's problems: those of no shown field at once, the others by the returned function.
+
+    Those of a form with fields stay until it is saved or left: all can be read while one is mended, and no input
+    moves while somebody types, which Streamlit would then make anew without what was typed.
+    """
+    shown, key = set(fields), f"{_STAY}{form}"
     why: Refusal | None = st.session_state.pop(f"problems-{form}", None)
+    if shown and why is not None:
+        st.session_state[key] = why
+    why = why or st.session_state.get(key)
     if why is None:
         return lambda _field: None
-    shown = set(fields)
+    st.session_state.setdefault("drawn", set()).add(key)
     rest = [m for m in why.messages if m.field not in shown]
     if rest or why.about:
         refused(type(why)(*rest, about=why.about))
@@ -80,8 +91,11 @@ def problems(form: str, fields: Iterable[str] = ()) -> Callable[[str], None]:
 
 def unshown() -> None:
     """This function will show the problems of forms that are there no more: somebody else was quicker."""
-    for key in [k for k in st.session_state if str(k).startswith("problems-")]:
-        refused(st.session_state.pop(key))
+    drawn = st.session_state.pop("drawn", set())
+    for key in [k for k in st.session_state if str(k).startswith("problems-") and k not in drawn]:
+        why = st.session_state.pop(key)
+        if not str(key).startswith(_STAY):
+            refused(why)
 
 
 def wrong(sentence: str) -> None:
@@ -123,14 +137,16 @@ def amount(
 ) -> str:
     """This function will ask for an amount and say it in words, so that a lakh is not taken for a crore."""
     text = st.text_input(label, value=default, key=f"{form}-{field}", placeholder="12,50,000 or 12.5 lakh or 1.2 cr")
+    told = st.empty()  # there from the start, so that nothing below it moves
     try:
         words = f"= {money.words(money.parse(text))}" if text else ""
     except ValueError as why:
-        wrong(str(why))
+        with told:
+            wrong(str(why))
         return text
     beside(field)
     if words:
-        st.caption(words)
+        told.caption(words)
     return text
 
 

@@ -14,8 +14,9 @@ st.title("New customer")
 require(visitor, "customer.create")
 show(FORM, None)
 values = inputs(FORM, {}, problems(FORM, customers.FIELDS))
-for customer_id, label in visitor.ask(customers.likely, values).items():
-    link(f"May be the same: {label}", "customer", {"id": str(customer_id)})
+with st.container():
+    for customer_id, label in visitor.ask(customers.likely, values).items():
+        link(f"May be the same: {label}", "customer", {"id": str(customer_id)})
 if st.button("Save customer", type="primary", key=f"{FORM}-save"):
     made = save(visitor, FORM, customers.create, values)
     st.switch_page("customer.py", query_params={"id": str(made)})

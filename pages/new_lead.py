@@ -16,8 +16,9 @@ show(FORM, None)
 beside = problems(FORM, leads.FIELDS)
 values = inputs(visitor, FORM, {}, beside)
 known = visitor.ask(leads.duplicates, values)
-if known:
-    st.warning("These may be the same; look before you save.")
+with st.container():
+    if known:
+        st.warning("These may be the same; look before you save.")
     for kind, record_id, label in known:
         link(label, kind, {"id": str(record_id)})
 if st.button("Save lead anyway" if known else "Save lead", type="primary", key=f"{FORM}-save"):

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from crm_core import leads, offers, opportunities, pipeline
 from crm_core.slices import LeadSlice, Slice
-from tests.browser import choose, heading, picked, press, serving, sits, type_into
+from tests.browser import choose, heading, idle, picked, press, serving, sits, type_into
 from tests.conftest import Office
 
 HOSTILE = "# ![x](http://evil.test/x.png) <img src=x onerror=1> :red[x] $x$ [y](//evil.test) www.evil.test x@evil.test **b** `c`"
@@ -343,3 +343,32 @@ def test_whatever_is_stored_is_shown_as_it_is_written(office: Office, page: Page
         assert 0 == wrong.count(), path
     host = office.address.removeprefix("http://")
     assert [] == [url for url in asked if host not in url and not url.startswith(("data:", "blob:"))]
+
+
+def test_what_is_typed_stays_while_another_field_is_mended(office: Office, page: Page) -> None:
+    """The problems stay to be read until the form is saved, and no input is made anew when something is said above it."""
+    sits(page, office, "meena", "/new_customer")
+    for label, text in {"Company *": "Kodai Mills", "E-mail": "no address", "GSTIN": "33AAAAA0000A1Z"}.items():
+        type_into(page, label, text)
+    press(page, "Save customer")
+    problem = page.get_by_text("GSTIN: it is not a valid GSTIN of 15 characters")
+    expect(problem).to_be_visible()
+    below = page.get_by_label("GSTIN", exact=True)
+    below.evaluate("input => { input.dataset.same = 'yes' }")
+    type_into(page, "E-mail", "mani@kodai.in")
+    idle(page)
+    expect(below).to_have_attribute("data-same", "yes")
+    expect(problem).to_be_visible()
+    type_into(page, "GSTIN", "")
+    press(page, "Save customer")
+    expect(heading(page, "Kodai Mills")).to_be_visible()
+    sits(page, office, "meena", "/new_customer")
+    expect(heading(page, "New customer")).to_be_visible()
+    expect(problem).to_have_count(0)
+    sits(page, office, "meena", "/new_opportunity")
+    below = page.get_by_label("Title", exact=True)
+    below.evaluate("input => { input.dataset.same = 'yes' }")
+    for text, said in {"4.5 lakh": "= 4 lakh 50 thousand rupees", "4.5 lac lac": "amount"}.items():
+        type_into(page, "Potential value (₹) *", text)
+        expect(page.get_by_text(said).first).to_be_visible()
+        expect(below).to_have_attribute("data-same", "yes")
