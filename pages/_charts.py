@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -122,22 +122,22 @@ def columns(currency: str, tone: str) -> dict[str, Any]:
     return _spec(bars.add_params(pick))
 
 
-def trends(values: Mapping[str, Sequence[Decimal | None]]) -> str:
+def trends(values: Iterable[Sequence[Decimal | None]]) -> str:
     """This function will draw each figure's values, oldest first, as a small hill on its tile: a style made of numbers alone.
 
     One element for all, and no chart: nine of Vega would take longer than all the rest of the page.
     """
-    return f"<style>{''.join(_hill(name, points) for name, points in values.items())}</style>"
+    return f"<style>{''.join(_hill(place, points) for place, points in enumerate(values, 1))}</style>"
 
 
-def _hill(name: str, values: Sequence[Decimal | None]) -> str:
-    points = [(100 * place / (len(values) - 1), float(v)) for place, v in enumerate(values) if v is not None]
+def _hill(place: int, values: Sequence[Decimal | None]) -> str:
+    points = [(100 * at / (len(values) - 1), float(v)) for at, v in enumerate(values) if v is not None]
     if len(points) < 2:
         points = [(0.0, 0.0), (0.0, 0.0)]
     low, high = (end(v for _, v in points) for end in (min, max))
     line = [f"{x:.1f}% {85 - 85 * (v - low) / ((high - low) or 1):.1f}%" for x, v in points]
     corners = ",".join([f"{points[0][0]:.1f}% 100%", *line, f"{points[-1][0]:.1f}% 100%"])
-    return f'.st-key-tile-{name} [data-testid="stMetric"]::after {{clip-path: polygon({corners})}}'
+    return f".st-key-figures > :nth-child({place})::after {{clip-path: polygon({corners})}}"
 
 
 def _base() -> alt.Chart:

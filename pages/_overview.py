@@ -13,8 +13,8 @@ from crm_core import frames, headline, lifecycle, periods, pipeline, steps, targ
 from crm_core.slices import Slice
 from pages import _charts
 from pages._server import plain
-from pages._tables import NOTHING, beside, query, switch, table
-from pages._ui import Visitor, counted, link
+from pages._tables import NOTHING, beside, links, query, switch, table
+from pages._ui import Visitor, counted
 
 BALANCES = ("opening", "closing")
 
@@ -96,11 +96,10 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     if picked and (part := parts.get(picked["key"])):
         st.switch_page("opportunities.py", query_params=query(part))
 
-    def links() -> None:
-        for mark in marks:
-            link("{label}: {shown} {said}".format(**mark), "opportunities", query(parts[mark["key"]]))
+    def numbers() -> None:
+        links(("{label}: {shown} {said}".format(**mark).rstrip(), query(parts[mark["key"]])) for mark in marks)
 
-    beside("The steps as links", "steps", links)
+    beside("The steps as links", "steps", numbers)
 
 
 def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
@@ -130,9 +129,8 @@ def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
         st.switch_page("opportunities.py", query_params=query(clicked))
 
     def numbers() -> None:
-        for mark in marks:
-            clicked = slice_.narrowed(**{name: mark["key"], "status": mark["status"]})
-            link("{label}, {stage}: {said} · {shown}".format(**mark), "opportunities", query(clicked))
+        for_each = ((mark, slice_.narrowed(**{name: mark["key"], "status": mark["status"]})) for mark in marks)
+        links(("{label}, {stage}: {said} · {shown}".format(**mark), query(clicked)) for mark, clicked in for_each)
 
     beside("Open pipeline: the numbers as links", f"open-{name}", numbers)
 

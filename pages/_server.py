@@ -12,6 +12,7 @@ import secrets
 import sys
 import threading
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -32,6 +33,11 @@ _signer = URLSafeSerializer(secrets.token_hex(32), salt="trial sign-in")
 _opening = threading.Lock()
 _open: dict[str, Database] = {}
 log = logs.named("crm")
+LOOK = f"<style>{Path(__file__).with_name('look.css').read_text('utf-8')}</style>"
+_LINKS = Path(__file__).with_name("links.js").read_text("utf-8")
+#: Streamlit's own document, and what it follows our links by.
+_DOCUMENT = (Path(st.__file__).parent / "static" / "index.html").read_text("utf-8")
+_DOCUMENT = _DOCUMENT.replace("</head>", '<script src="./links.js" defer></script></head>', 1)
 PEOPLE_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
 :root {color-scheme: light dark; background: Canvas; color: CanvasText} body {font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 8vh auto; padding: 0 1rem}
@@ -142,6 +148,14 @@ def _dashboard(request: Request) -> Response:
     return RedirectResponse(f"/?{request.url.query}" if request.url.query else "/", 307)
 
 
+def _document(_request: Request) -> Response:
+    return HTMLResponse(_DOCUMENT, headers={"cache-control": "no-cache"})
+
+
+def _links(_request: Request) -> Response:
+    return Response(_LINKS, media_type="text/javascript", headers={"cache-control": "no-cache"})
+
+
 def _health(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
@@ -159,6 +173,8 @@ ROUTES = [
     Route("/trial/sign-in", _sign_in),
     Route("/trial/sign-out", _sign_out),
     Route("/dashboard", _dashboard),
+    *(Route(f"/{page}", _document) for page in sorted(_gate.PAGES - {"dashboard"})),
+    Route("/links.js", _links),
     Route("/healthz", _health),
     Route("/readyz", _ready),
 ]

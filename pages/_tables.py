@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from crm_core.slices import Slice
 from pages._server import plain
-from pages._ui import go, link
+from pages._ui import go, linked
 
 NOTHING = "No opportunities for this selection."
 MOST = 12
@@ -20,54 +20,60 @@ def query(part: Slice | None, measure: str = "value") -> dict[str, Any]:
     return (part.to_params() if part else {}) | ({"sum": "won"} if measure == "won_value" else {})
 
 
-def lines(*texts: str | None) -> str:
-    """This function will make a cell of plain text for `grid`: a line of each text that there is, “–” for none."""
+def line(text: str) -> str:
+    """This function will write stored text as one line of Markdown."""
     # a line of “=” would make the one above it a heading
-    return "  \n".join(plain(" ".join(text.split())).replace("=", "\\=") for text in texts if text) or "–"
+    return plain(" ".join(text.split())).replace("=", "\\=")
 
 
-def grid(name: str, headings: Iterable[str], rows: Iterable[Iterable[str | tuple[Any, ...]]]) -> None:
-    """This function will show rows of cells: what `lines` made, or what `link` is given.
+def lines(*texts: str | None) -> str:
+    """This function will make a cell of plain text for `grid`: the first text, and under it the others; “–” for none."""
+    first, *rest = [line(text) for text in texts if text] or ["–"]
+    return " ".join([first, *(f":gray[{text}]" for text in rest)])
 
-    A list costs what its elements do, so neighbouring cells of text are one element, each cell a paragraph of it.
-    The widths of the columns are its style's.
+
+def grid(name: str, headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: Collection[int] = ()) -> None:
+    """This function will show rows of cells (Markdown: `lines`, `linked`), the columns of `numbers` to the right.
+
+    A list costs what its elements do, so it is one: a table.
     """
-    with st.container(key=f"rows-{name}", gap=None):
-        st.markdown("\n\n".join(map(lines, headings)))
-        for row in rows:
-            said: list[str] = []
-            for cell in row:
-                if isinstance(cell, str):
-                    said.append(cell)
-                    continue
-                if said:
-                    st.markdown("\n\n".join(said))
-                link(*cell)
-                said = []
-            st.markdown("\n\n".join([*said, "---"]))
+    headings = list(headings)
+    sides = ("--:" if place in numbers else "---" for place in range(len(headings)))
+    with st.container(key=f"rows-{name}"):
+        st.markdown("\n".join(f"|{'|'.join(row)}|" for row in (map(plain, headings), sides, *rows)))
+
+
+def tile(*lines_: str, help: str | None = None) -> None:
+    """This function will show a card of lines of Markdown; a link among them is that of the whole card."""
+    st.markdown("\n\n".join(lines_), help=help, width="stretch")
 
 
 def facts(name: str, *rows: tuple[str, str | None]) -> None:
     """This function will show those of a record's facts that are known: label and value, plain text."""
-    known = [(label, value) for label, value in rows if value]
+    known = [(label, [line(text) for text in value.splitlines() if text]) for label, value in rows if value]
     if known:
         with st.container(key=f"facts-{name}"):
-            st.markdown("\n\n".join(cell for label, value in known for cell in (label, lines(*value.splitlines()))))
+            st.markdown("\n\n".join(cell for label, told in known for cell in (label, "  \n".join(told))))
 
 
 def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:
     """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,)."""
     headings = list(headings)
     shown = rows if st.session_state.get(f"all-{name}") else rows[:MOST]
-    grid(f"{name}-of-{len(headings)}", headings, [[_cell(*cell) for cell in row] for row in shown])
+    grid(name, headings, [[_cell(*cell) for cell in row] for row in shown], range(1, len(headings)))
     if len(rows) > MOST:
         st.toggle(f"All {len(rows):,} rows", key=f"all-{name}")
 
 
-def _cell(text: str, to: Any) -> str | tuple[Any, ...]:
+def _cell(text: str, to: Any) -> str:
     if to is None:
         return lines(text)
-    return (text, "opportunity", {"id": str(to[0])}) if isinstance(to, tuple) else (text, "opportunities", to)
+    return linked(text, "opportunity", {"id": str(to[0])}) if isinstance(to, tuple) else linked(text, "opportunities", to)
+
+
+def links(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """This function will show links to lists, each under the other: what it says, and the parameters of its list."""
+    st.markdown("\n\n".join(linked(said, "opportunities", to) for said, to in parts))
 
 
 def beside(title: str, name: str, draw: Callable[[], None]) -> None:

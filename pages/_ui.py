@@ -194,10 +194,19 @@ def page_url(params_: Mapping[str, Any]) -> str:
     return f"{address}{'' if urlsplit(address).path else '/'}?{query}".rstrip("?")
 
 
+def linked(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> str:
+    """This function will write a link to a page of the app with its parameters, for Markdown; the label is plain text.
+
+    It is followed in the open session (`links.js`).
+    """
+    query = urlencode({k: v for k, v in (params_ or {}).items() if v not in (None, "", [])}, doseq=True)
+    said = f"{icon} {plain(label)}" if icon else plain(label)
+    return f"[{said}](/{pages.get()[page].url_path}{'?' if query else ''}{query})"
+
+
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
-    """This function will show a real link to a page of the app with its parameters; the label is plain text."""
-    query = {k: v for k, v in (params_ or {}).items() if v not in (None, "", [])}
-    st.page_link(pages.get()[page], label=plain(label), query_params=query or None, icon=icon or "")
+    """This function will show a link (`linked`) by itself."""
+    st.markdown(linked(label, page, params_, icon), width="content")
 
 
 def refused(why: Refusal) -> None:

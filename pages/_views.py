@@ -12,8 +12,7 @@ from crm_core import views
 from crm_core.errors import Refusal
 from crm_core.slices import LeadSlice, Slice
 from pages._forms import problems, save, show
-from pages._server import plain
-from pages._ui import Visitor, go, link, params
+from pages._ui import Visitor, linked, params
 
 
 def view_bar(visitor: Visitor, page: str) -> None:
@@ -30,7 +29,7 @@ def view_bar(visitor: Visitor, page: str) -> None:
             _own_form(visitor, mine)
 
 
-def saved_views(visitor: Visitor, offered: Collection[str], here: str) -> None:
+def saved_views(visitor: Visitor, offered: Collection[str]) -> None:
     """This function will show the person's saved views and the team's, those of the pages offered to them."""
     try:
         found = [v for v in visitor.ask(views.listing) if v.page in offered]
@@ -38,20 +37,13 @@ def saved_views(visitor: Visitor, offered: Collection[str], here: str) -> None:
         return
     if not found:
         return
-    with st.container(key="saved-views", gap=None):
-        st.caption("Saved views")
-        for view in found:
-            _open(visitor, view, here)
-
-
-def _open(visitor: Visitor, view: Any, here: str) -> None:
-    own = view.owner_id == visitor.person.id
-    label, icon = (view.name, ":material/bookmark:") if own else (f"{view.name} · {view.owner}", ":material/group:")
-    query = parse_qs(view.query, keep_blank_values=True)
-    if view.page != here:
-        link(label, view.page, query, icon)
-    else:  # a link to the page that is open would not change its URL
-        st.button(plain(label), key=f"open-view-{view.id}", icon=icon, type="tertiary", on_click=go, args=(query,))
+    said = ["Saved views"]
+    for view in found:
+        own = view.owner_id == visitor.person.id
+        label, icon = (view.name, ":material/bookmark:") if own else (f"{view.name} · {view.owner}", ":material/group:")
+        said.append(linked(label, view.page, parse_qs(view.query, keep_blank_values=True), icon))
+    with st.container(key="saved-views"):
+        st.markdown("\n\n".join(said))
 
 
 def _query(page: str) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from crm_core import denials, exports, periods, trail
 from crm_core.slices import AuditSlice, DenialSlice
 from pages import _server
 from pages._filters import filter_bar, notices, page_number, pager
-from pages._ui import RECORDS, counted, enter, go, happened, link, param, params, plain, require
+from pages._tables import grid, line, lines
+from pages._ui import RECORDS, counted, enter, go, happened, linked, param, params, plain, require
 
 VIEWS = {"": "Changes", "refused": "Refused attempts"}
-WIDTHS, CHANGE_WIDTHS = (1.5, 2.2, 5), (1.3, 2, 2)
 
 visitor = enter("audit")
 st.title("Audit")
@@ -25,37 +25,14 @@ def switch() -> None:
     go(DenialSlice(**shared).to_params() | {"view": st.session_state[f"view-{view}"]})
 
 
-def about(entry, title: str | None) -> None:
+def about(entry, title: str | None) -> str:
     """This function will say what was done to which record, with a link to it where it has a page."""
     kind = trail.KINDS.get(entry.entity, entry.entity)
-    st.markdown(f"{plain(entry.action[:1].upper() + entry.action[1:])} :gray[· {plain(kind)}]")
+    said = f"{plain(entry.action[:1].upper() + entry.action[1:])} · {plain(kind)}"
     if entry.entity in RECORDS:
-        link(title or f"{kind} {entry.entity_id}", entry.entity, {"id": entry.entity_id})
-    else:
-        st.text(title or entry.entity_id)
-
-
-def change_rows(entry) -> None:
-    """This function will show before and after side by side; where there was nothing before, what many things became."""
-    if len(entry.changes) not in (1, 2, 3) and not any(change.before for change in entry.changes):
-        st.text("\n".join(f"{change.label}: {change.after}" for change in entry.changes) or "–")
-        return
-    for change in entry.changes:
-        label, before, after = st.columns(CHANGE_WIDTHS, gap="small")
-        label.caption(change.label)
-        before.text(change.before or "–")
-        after.text(f"→ {change.after or '–'}")
-
-
-def headings() -> None:
-    """This function will say what stands in the columns."""
-    with st.container(key="head-audit"):
-        when, what, changed = st.columns(WIDTHS, gap="small")
-        when.caption("When, who")
-        what.caption("What")
-        with changed:
-            for cell, heading in zip(st.columns(CHANGE_WIDTHS, gap="small"), ("Field", "Before", "After"), strict=True):
-                cell.caption(heading)
+        to = linked(title or f"{kind} {entry.entity_id}", entry.entity, {"id": entry.entity_id})
+        return f"{said} :gray[{to}]"
+    return f"{said} :gray[{line(title or entry.entity_id)}]"
 
 
 def changes():
@@ -63,29 +40,32 @@ def changes():
     entries, turned = visitor.ask(trail.listing, slice_, page_number(), after=param("after"))
     titles = visitor.ask(trail.titles, entries)
     st.markdown(counted(turned.count, "changes"))
-    if entries:
-        headings()
+    rows = []
     for entry in entries:
-        with st.container(key=f"log-{entry.id}"):
-            when, what, changed = st.columns(WIDTHS, gap="small")
-            when.markdown(f"**{plain(entry.by)}**  \n:gray[{plain(happened(entry))}]")
-            with what:
-                about(entry, titles.get((entry.entity, entry.entity_id)))
-            with changed:
-                change_rows(entry)
+        beside = [lines(entry.by, happened(entry)), about(entry, titles.get((entry.entity, entry.entity_id)))]
+        for change in entry.changes:
+            told = (change.before or "").splitlines(), (change.after or "").splitlines()
+            rows.append([*beside, lines(change.label), *(lines(*text) for text in told)])
+            beside = ["", ""]
+    if rows:
+        grid("audit", ("When, who", "What", "Field", "Before", "After"), rows)
     return turned
 
 
 def refusals():
     """This function will show a page of the refused attempts and return which it is and how many there are in all."""
-    rows, turned = visitor.ask(denials.listing, slice_, page_number(), after=param("after"))
+    found, turned = visitor.ask(denials.listing, slice_, page_number(), after=param("after"))
     st.markdown(counted(turned.count, "refused attempts"))
-    for row in rows:
-        with st.container(key=f"log-{row.id}"):
-            when, what, why = st.columns(WIDTHS, gap="small")
-            when.markdown(f"**{plain(row.by or 'Nobody known')}**  \n:gray[{plain(periods.moment(row.at))} IST]")
-            what.text(row.action.replace("_", " ").replace(".", ": ").capitalize())
-            why.text(row.why)
+    rows = [
+        [
+            lines(row.by or "Nobody known", f"{periods.moment(row.at)} IST"),
+            lines(row.action.replace("_", " ").replace(".", ": ").capitalize()),
+            lines(row.why),
+        ]
+        for row in found
+    ]
+    if rows:
+        grid("refused", ("When, who", "What", "Why"), rows)
     return turned
 
 

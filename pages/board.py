@@ -7,7 +7,8 @@ from crm_core.slices import Slice
 from pages._filters import SORT_LABELS, filter_bar, notices, order
 from pages._forms import forget_seen
 from pages._move_form import move_form
-from pages._ui import counted, enter, head, link, live, param, params, plain, status
+from pages._tables import tile
+from pages._ui import counted, enter, head, link, linked, live, param, params, plain, status
 from pages._views import view_bar
 
 CARDS = 12
@@ -28,10 +29,9 @@ def lane(code: str, listing: pipeline.Listing) -> None:
     """This function will show one column: its figures, a link to its list, and its first cards."""
     won = "won_value" in lifecycle.STAGE[code].holds
     query = slice_.narrowed(status=code).to_params() | {"sort": order_of(code), "sum": "won" if won else ""}
-    with st.container(border=True, key=f"tile-{code}"):
-        st.header(status(code), anchor=False)
-        st.markdown(f"**{plain(visitor.compact(listing.won_value if won else listing.value))}**")
-        link(counted(listing.count), "opportunities", query)
+    amount = plain(visitor.compact(listing.won_value if won else listing.value))
+    with st.container(key=f"lane-{code}"):
+        tile(f"## {status(code)}", f"**{amount}**", linked(counted(listing.count), "opportunities", query))
     for item in frames.rows(listing.rows):
         with st.container(border=True, key=f"card-{item.id}", gap="xxsmall"):
             card(item)
@@ -41,12 +41,13 @@ def lane(code: str, listing: pipeline.Listing) -> None:
 
 def card(item) -> None:
     """This function will show one opportunity: what it is of, since when it stands here, what is next, its moves."""
-    link(f"{item.number} · {item.customer}", "opportunity", {**params(), "id": str(item.id), "back": "board"})
+    way = {**params(), "id": str(item.id), "back": "board"}
     amount = item.value if item.won_value is None else item.won_value
     since = periods.in_india(item.status_at).date()
     closed = lifecycle.STAGE[item.status].closed
     stood = f"closed {periods.day(since)}" if closed else counted((today - since).days, "days")
-    lines = [f"**{plain(visitor.exact(amount))}**", plain(f"{item.owner} · {stood}")]
+    lines = [linked(f"{item.number} · {item.customer}", "opportunity", way)]
+    lines += [f"**{plain(visitor.exact(amount))}**", plain(f"{item.owner} · {stood}")]
     if not closed and (item.next_step or item.next_step_on):
         late = item.next_step_on is not None and item.next_step_on < today
         said = ", ".join(filter(None, (item.next_step, periods.day(item.next_step_on))))

@@ -8,8 +8,8 @@ from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
 from pages._forms import problems, save, show
-from pages._tables import facts
-from pages._ui import all_changes, counted, enter, link, load, param, plain, status
+from pages._tables import facts, grid, lines
+from pages._ui import all_changes, counted, enter, link, linked, load, param, plain, status
 
 visitor = enter("customer")
 record = load(visitor, customers.get, "customers")
@@ -63,23 +63,30 @@ here = Slice(customer=record.id)
 listing = visitor.ask(pipeline.listing, here, per_page=10)
 st.header("Opportunities", anchor=False)
 link(f"{counted(listing.count)} · {visitor.exact(listing.value)}", "opportunities", here.to_params())
-for row in frames.rows(listing.rows):
-    with st.container(key=f"row-{row.id}"):
-        name, value, stage = st.columns((3, 1.2, 1.2), gap="small")
-        with name:
-            link(f"{row.number} {row.title or ''}".strip(), "opportunity", {"id": str(row.id)})
-        value.text(visitor.exact(row.value))
-        stage.markdown(status(row.status))
+if listing.count:
+    grid(
+        "theirs",
+        ("Number", "Title", "Value", "Status"),
+        [
+            [
+                linked(row.number, "opportunity", {"id": str(row.id)}),
+                lines(row.title),
+                lines(visitor.exact(row.value)),
+                status(row.status),
+            ]
+            for row in frames.rows(listing.rows)
+        ],
+        [2],
+    )
 if record.active and visitor.person.may("opportunity.create"):
     link("New opportunity", "new_opportunity", {"customer": str(record.id)}, icon=":material/add:")
 st.header("Offers", anchor=False)
-for row in visitor.ask(offers.of_customer, record.id):
-    with st.container(key=f"row-offer-{row.id}"):
-        name, value, stage = st.columns((3, 1.2, 1.2), gap="small")
-        with name:
-            link(row.number, "offer", {"id": str(row.id)})
-        value.text(visitor.exact(row.amount))
-        stage.text(OFFER_STATUSES[row.status])
+made = [
+    [linked(row.number, "offer", {"id": str(row.id)}), lines(visitor.exact(row.amount)), lines(OFFER_STATUSES[row.status])]
+    for row in visitor.ask(offers.of_customer, record.id)
+]
+if made:
+    grid("offers", ("Number", "Amount", "Status"), made, [1])
 if record.active and visitor.person.may("offer.create"):
     link("New offer", "new_offer", {"customer": str(record.id)}, icon=":material/add:")
 

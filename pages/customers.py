@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import customers
 from pages._filters import page_number, pager
 from pages._tables import grid, lines
-from pages._ui import counted, enter, go, head, link, param
+from pages._ui import counted, enter, go, head, link, linked, param
 
 visitor = enter("customers")
 q = param("q")
@@ -26,13 +26,13 @@ if not turned.count:
     st.stop()
 
 
-def cells(row) -> list:
+def cells(row) -> list[str]:
     """This function will make the cells of one customer; its name is the link to it, with the way back."""
     name = row.company + ("" if row.active else " (inactive)")
     return [
-        (name, "customer", {"id": str(row.id), "q": q, "page": param("page"), "after": param("after")}),
-        lines(row.contact or "–"),
-        lines(", ".join(filter(None, (row.city, row.state))) or "–"),
+        linked(name, "customer", {"id": str(row.id), "q": q, "page": param("page"), "after": param("after")}),
+        lines(row.contact),
+        lines(", ".join(filter(None, (row.city, row.state)))),
     ]
 
 

@@ -12,8 +12,8 @@ from pages._filters import filter_bar, notices
 from pages._foreseen import foreseen
 from pages._overview import overview
 from pages._period import chosen, period_input
-from pages._tables import query
-from pages._ui import SPREADSHEET, counted, enter, go, head, link, live, page_url, param, params, plain, status
+from pages._tables import query, tile
+from pages._ui import SPREADSHEET, counted, enter, go, head, linked, live, page_url, param, params, plain, status
 from pages._views import view_bar
 
 FILTERS = ("region", "business_unit", "owner", "product", "asof")
@@ -42,23 +42,15 @@ def figure_tile(figure: headline.Figure, words: str) -> None:
         "count": lambda value: f"{value:,.0f}",
     }[figure.kind]
     value = "–" if figure.value is None else written(figure.value)
-    delta = None
-    if figure.value is not None and figure.before is not None:
-        change = figure.value - figure.before
+    told = [figure.label, f"**{plain(value)}**"]
+    if figure.value is not None and figure.before is not None and (change := figure.value - figure.before):
         points = f"{abs(change):.1f} points" if figure.kind == "percent" else written(abs(change))
-        delta = ("-" if change < 0 else "") + plain(points) if change else None
-    with st.container(border=True, key=f"tile-{figure.name}"):
-        st.metric(
-            figure.label,
-            plain(value),
-            delta,
-            delta_color="inverse" if figure.name in ("days", "overdue") else "normal",
-            help=plain(
-                f"{figure.meaning} {words} Change: {figure.since or 'not known'}. Trend: the last twelve months."
-            ),
-        )
-        if figure.part is not None:
-            link(counted(figure.count), "opportunities", query(figure.part, figure.measure))
+        good = (change > 0) != (figure.name in ("days", "overdue"))
+        told.append(f":{'green' if good else 'red'}-badge[{'↑' if change > 0 else '↓'} {plain(points)}]")
+    if figure.part is not None:
+        told.append(linked(counted(figure.count), "opportunities", query(figure.part, figure.measure)))
+    since = figure.since or "not known"
+    tile(*told, help=plain(f"{figure.meaning} {words} Change: {since}. Trend: the last twelve months."))
 
 
 def figures(code: str) -> None:
@@ -70,7 +62,7 @@ def figures(code: str) -> None:
     with st.container(horizontal=True, key="figures"):
         for figure in shown:
             figure_tile(figure, words)
-    st.html(trends({figure.name: figure.trend for figure in shown}))
+    st.html(trends(figure.trend for figure in shown))
     since = dict.fromkeys(
         f"{figure.label.lower()} {figure.since}" for figure in shown if figure.name in SAID and figure.since
     )
@@ -83,15 +75,14 @@ def stages(code: str) -> None:
     parts = {s.code: headline.closed(slice_, code if s.closed else "", s.code) for s in lifecycle.STAGES}
     found = dict(zip(parts, visitor.ask(pipeline.series, list(parts.values())), strict=True))
     shown = [s for s in lifecycle.STAGES if not slice_.status or s.code in slice_.status]
-    row = st.container(horizontal=True, key="stages")
-    for stage in shown:
-        sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
-        with row.container(border=True, key=f"tile-{stage.code}"):
+    with st.container(horizontal=True, key="stages"):
+        for stage in shown:
+            sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
             amount = getattr(sums, measure)
-            short, whole = plain(visitor.compact(amount)), plain(visitor.exact(amount))
-            st.markdown(f"{status(stage.code)}\n\n**{short}**\n\n:small[:gray[{whole}]]")
-            if parts[stage.code]:
-                link(counted(sums.count), "opportunities", query(parts[stage.code], measure))
+            told = [status(stage.code), f"**{plain(visitor.compact(amount))}**", f":gray[{plain(visitor.exact(amount))}]"]
+            if part := parts[stage.code]:
+                told.append(linked(counted(sums.count), "opportunities", query(part, measure)))
+            tile(*told)
 
 
 code = chosen()

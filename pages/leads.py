@@ -6,7 +6,7 @@ from crm_core import frames, leads, lifecycle, periods
 from crm_core.slices import LeadSlice
 from pages._filters import filter_bar, notices, order, page_number, pager
 from pages._tables import grid, lines
-from pages._ui import counted, enter, head, link, param, params, plain, status
+from pages._ui import counted, enter, head, link, linked, param, params, plain, status
 from pages._views import view_bar
 
 VIEW = ("sort", "page", "after")
@@ -38,12 +38,12 @@ if not turned.count:
     st.stop()
 
 
-def row(lead) -> list:
+def row(lead) -> list[str]:
     """This function will make the cells of one lead; who it is about is the link to it, with the way back."""
     return [
-        (f"{lead.contact} · {lead.company}", "lead", {**params(), "id": str(lead.id)}),
-        *(lines(text or "–") for text in (lead.source, lead.region, lead.owner)),
-        f"{status(lead.status, lifecycle.LEAD_STAGE)}  \n{periods.day(periods.in_india(lead.created_at).date())}",
+        linked(f"{lead.contact} · {lead.company}", "lead", {**params(), "id": str(lead.id)}),
+        *(lines(text) for text in (lead.source, lead.region, lead.owner)),
+        f"{status(lead.status, lifecycle.LEAD_STAGE)} :gray[{periods.day(periods.in_india(lead.created_at).date())}]",
     ]
 
 

@@ -9,7 +9,7 @@ from pages import _server
 from pages._filters import SORT_LABELS, filter_bar, notices, order, page_number, pager
 from pages._forms import choice, problems, save
 from pages._tables import grid, lines
-from pages._ui import SPREADSHEET, counted, enter, head, link, page_url, param, params, plain, status
+from pages._ui import SPREADSHEET, counted, enter, head, link, linked, page_url, param, params, plain, status
 from pages._views import view_bar
 
 VIEW = ("sort", "page", "after", "sum")
@@ -31,19 +31,19 @@ items = frames.rows(listing.rows)
 back = {name: values for name, values in params().items() if name != "id"}
 
 
-def row(item) -> list:
+def row(item) -> list[str]:
     """This function will make the cells of one opportunity; its number is the link to it, with the way back."""
     won = f"won {visitor.exact(item.won_value)}" if item.won_value is not None else ""
     beside = f"change {visitor.exact(item.change)}" if item.change is not None else won
     created = periods.day(periods.in_india(item.created_at).date())
     return [
-        (item.number, "opportunity", {"id": str(item.id)} | back),
+        linked(item.number, "opportunity", {"id": str(item.id)} | back),
         lines(item.customer, item.title),
         lines(item.region, item.state),
         lines(item.owner, item.application_engineer),
         lines(PRODUCTS[item.product], item.business_unit),
         lines(visitor.exact(item.value), beside),
-        f"{status(item.status)}  \n{created}",
+        f"{status(item.status)} :gray[{created}]",
     ]
 
 
@@ -100,7 +100,7 @@ order(said, SORT_LABELS, sort, slice_.to_params() | keep)
 if not listing.count:
     st.info("No opportunities for this selection.")
     st.stop()
-grid("list", HEADINGS, map(row, items))
+grid("list", HEADINGS, map(row, items), [HEADINGS.index("Value")])
 pager(listing, slice_.to_params() | keep)
 with st.container(horizontal=True):
     if visitor.person.may("export"):
