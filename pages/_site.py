@@ -10,7 +10,8 @@ if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
 from crm_core.errors import Refusal  # noqa: E402
-from pages import _forms, _server, _ui, _views  # noqa: E402
+from pages import _forms, _ui, _views  # noqa: E402
+from pages._server import LOOK  # noqa: E402
 
 #: page, title, icon, and the permissions of which one puts it into a person's menu
 LISTED = (
@@ -38,7 +39,7 @@ HIDDEN = (
 
 def main() -> None:
     st.set_page_config(page_title="Pipeline", page_icon="📈", layout="wide")
-    st.html(_server.LOOK)
+    st.html(LOOK)
     visitor = _visitor()
     may = visitor.person.permissions if visitor else frozenset()
     shown = [

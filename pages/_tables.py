@@ -68,7 +68,9 @@ def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]])
 def _cell(text: str, to: Any) -> str:
     if to is None:
         return lines(text)
-    return linked(text, "opportunity", {"id": str(to[0])}) if isinstance(to, tuple) else linked(text, "opportunities", to)
+    return (
+        linked(text, "opportunity", {"id": str(to[0])}) if isinstance(to, tuple) else linked(text, "opportunities", to)
+    )
 
 
 def links(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:

@@ -296,16 +296,14 @@ def explain_access(visitor: Visitor, kind: str, record_id: int) -> None:
 def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id: int) -> None:
     """This function will show a record's history, newest first, with the way into the audit for those who may."""
     st.header("Timeline")
+    told = []
     for entry in visitor.ask(verb, record_id):
-        st.markdown(f"**{plain(entry.by)}** {entry.action}  :gray[{plain(happened(entry))}]")
-        lines = [
-            f"{change.label}: {change.before} → {change.after or '–'}"
-            if change.before
-            else f"{change.label}: {change.after}"
-            for change in entry.changes
-        ]
-        if lines:
-            st.text("\n".join(lines))
+        lines = [f"**{plain(entry.by)}** {entry.action} :gray[{plain(happened(entry))}]"]
+        for change in entry.changes:
+            before = f"{change.before} → " if change.before else ""
+            lines.append(plain(f"{change.label}: {before}{change.after or ('–' if before else '')}"))
+        told.append("  \n".join(lines))
+    st.markdown("\n\n".join(told))
     all_changes(visitor, record_id)
 
 

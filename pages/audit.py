@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from crm_core import denials, exports, periods, trail
+from crm_core import audit, denials, exports, periods, trail
 from crm_core.slices import AuditSlice, DenialSlice
 from pages import _server
 from pages._filters import filter_bar, notices, page_number, pager
 from pages._tables import grid, line, lines
 from pages._ui import RECORDS, counted, enter, go, happened, linked, param, params, plain, require
 
+NOTHING = audit.Change("", "", "")
 VIEWS = {"": "Changes", "refused": "Refused attempts"}
 
 visitor = enter("audit")
@@ -43,7 +44,7 @@ def changes():
     rows = []
     for entry in entries:
         beside = [lines(entry.by, happened(entry)), about(entry, titles.get((entry.entity, entry.entity_id)))]
-        for change in entry.changes:
+        for change in entry.changes or (NOTHING,):
             told = (change.before or "").splitlines(), (change.after or "").splitlines()
             rows.append([*beside, lines(change.label), *(lines(*text) for text in told)])
             beside = ["", ""]

@@ -8,7 +8,7 @@ from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
 from pages._forms import problems, save, show
-from pages._tables import facts, grid, lines
+from pages._tables import facts, grid, line, lines
 from pages._ui import all_changes, counted, enter, link, linked, load, param, plain, status
 
 visitor = enter("customer")
@@ -66,23 +66,26 @@ link(f"{counted(listing.count)} · {visitor.exact(listing.value)}", "opportuniti
 if listing.count:
     grid(
         "theirs",
-        ("Number", "Title", "Value", "Status"),
+        ("Number, title", "Value", "Status"),
         [
             [
-                linked(row.number, "opportunity", {"id": str(row.id)}),
-                lines(row.title),
+                f"{linked(row.number, 'opportunity', {'id': str(row.id)})} :gray[{line(row.title or '')}]",
                 lines(visitor.exact(row.value)),
                 status(row.status),
             ]
             for row in frames.rows(listing.rows)
         ],
-        [2],
+        [1],
     )
 if record.active and visitor.person.may("opportunity.create"):
     link("New opportunity", "new_opportunity", {"customer": str(record.id)}, icon=":material/add:")
 st.header("Offers", anchor=False)
 made = [
-    [linked(row.number, "offer", {"id": str(row.id)}), lines(visitor.exact(row.amount)), lines(OFFER_STATUSES[row.status])]
+    [
+        linked(row.number, "offer", {"id": str(row.id)}),
+        lines(visitor.exact(row.amount)),
+        lines(OFFER_STATUSES[row.status]),
+    ]
     for row in visitor.ask(offers.of_customer, record.id)
 ]
 if made:

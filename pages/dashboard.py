@@ -79,7 +79,11 @@ def stages(code: str) -> None:
         for stage in shown:
             sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
             amount = getattr(sums, measure)
-            told = [status(stage.code), f"**{plain(visitor.compact(amount))}**", f":gray[{plain(visitor.exact(amount))}]"]
+            told = [
+                status(stage.code),
+                f"**{plain(visitor.compact(amount))}**",
+                f":gray[{plain(visitor.exact(amount))}]",
+            ]
             if part := parts[stage.code]:
                 told.append(linked(counted(sums.count), "opportunities", query(part, measure)))
             tile(*told)

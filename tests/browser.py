@@ -276,6 +276,11 @@ def choose(page: Page, label: str, option: str) -> None:
     idle(page, 100)
 
 
+def tile(page: Page, label: str, row: str = "figures") -> Locator:
+    """This function will find a card of the dashboard: a figure, or in the row “stages” a stage."""
+    return page.locator(f".st-key-{row} > *").filter(has_text=re.compile(rf"^\W*{label}"))
+
+
 def press(page: Page, label: str) -> None:
     """This function will press a button; of two with one label (a form and its opener) the form's."""
     page.get_by_role("button", name=label, exact=True).last.click()

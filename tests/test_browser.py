@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from crm_core import access, customers, leads, opportunities, pipeline, users
 from crm_core.slices import Slice
-from tests.browser import ROOT, counted, idle, person, visit
+from tests.browser import ROOT, counted, idle, person, tile, visit
 
 
 def test_a_deep_link_opened_signed_out_on_a_fresh_server_shows_no_data(company, page):
@@ -39,9 +39,9 @@ def test_signing_in_from_a_deep_link_leads_back_to_the_same_slice(company, page)
 def test_a_tile_opens_the_list_with_the_same_count(company, page):
     address, database = company
     visit(page, address, "/", person(database, "manager"))
-    tile = page.locator(".st-key-tile-won")
-    number = int(re.sub(r"\D", "", tile.get_by_role("link").inner_text()))
-    tile.get_by_role("link").click()
+    way = tile(page, "Won", "stages").get_by_role("link")
+    number = int(re.sub(r"\D", "", way.inner_text()))
+    way.click()
     expect(page.get_by_role("heading", name="Opportunities")).to_be_visible()
     idle(page)
     assert "status=won" in page.evaluate("location.search")
@@ -51,6 +51,30 @@ def test_a_tile_opens_the_list_with_the_same_count(company, page):
     with database.read() as conn:
         listed = pipeline.listing(conn, actor, Slice(status="won"))
     assert (number, int(shown.split()[0])) == (listed.count, listed.count)
+
+
+def test_a_link_is_followed_in_the_open_session_and_with_a_key_held_in_a_tab_of_its_own(company, page):
+    """One entry of history a click, no page load, the record begins at its top; the list stays where it was."""
+    address, database = company
+    visit(page, address, "/", person(database, "manager"))
+    page.evaluate("window.loaded = 1")
+    entries = page.evaluate("history.length")
+    tile(page, "Won", "stages").get_by_role("link").click()
+    last = page.locator(".st-key-rows-list a").last
+    last.scroll_into_view_if_needed()
+    listed = page.url
+    with page.context.expect_page() as beside:
+        last.click(modifiers=["ControlOrMeta"])
+    expect(beside.value.get_by_text("Back to the list")).to_be_visible()
+    assert page.url == listed
+    last.press("Enter")
+    expect(page.get_by_text("Back to the list")).to_be_visible()
+    assert page.url == beside.value.url
+    assert (1, entries + 2) == (page.evaluate("window.loaded"), page.evaluate("history.length"))
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
+    page.go_back()
+    expect(page.get_by_role("heading", name="Opportunities", exact=True)).to_be_visible()
+    assert page.url == listed
 
 
 def test_reload_back_and_forward_show_the_slice_of_the_url(company, page):
