@@ -71,6 +71,7 @@ def test_a_link_is_followed_in_the_open_session_and_with_a_key_held_in_a_tab_of_
     expect(page.get_by_text("Back to the list")).to_be_visible()
     assert page.url == beside.value.url
     assert (1, entries + 2) == (page.evaluate("window.loaded"), page.evaluate("history.length"))
+    assert 2 == len(page.context.pages)
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
     page.go_back()
     expect(page.get_by_role("heading", name="Opportunities", exact=True)).to_be_visible()

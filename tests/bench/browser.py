@@ -31,9 +31,10 @@ LOADED = (
 )
 #: in a browser that has never been here
 COLD = (Page("dashboard, cold", "app", "/"), Page(f"{_STILL}, cold", "still", "/?full=1"))
+_TILE = ".st-key-figures a[href*='status=offer_made']"
 #: what is done in turn in one tab: its name, the event it begins with, how, and what the page then says
 STEPS: tuple[tuple[str, str, Callable[[Tab], object], str], ...] = (
-    ("tile → list", "click", lambda tab: tab.locator(".st-key-tile-pipeline a").click(), "Status: Offer Made or Open"),
+    ("tile → list", "click", lambda tab: tab.locator(_TILE).first.click(), "Status: Offer Made or Open"),
     ("filter", "keydown", lambda tab: tab.get_by_label("Status").first.press("Backspace"), "Status: Offer Made"),
     ("filter taken back", "popstate", lambda tab: tab.go_back(), "Status: Offer Made or Open"),
     ("list → dashboard", "popstate", lambda tab: tab.go_back(), "Pipeline"),

@@ -1,4 +1,4 @@
-"""Pages that ask no database and draw as many parts as the dashboard and the list: what a browser needs for those."""
+"""Pages that ask no database and show as much as the dashboard and the list, by elements of Streamlit for each part."""
 
 from pathlib import Path
 
