@@ -6,6 +6,7 @@ and its list cannot disagree because they are the same rows.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,13 +16,17 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Date,
     FromClause,
     Select,
+    Text,
     and_,
+    cast,
     func,
     literal,
+    null,
     select,
     union_all,
 )
@@ -114,12 +119,38 @@ def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, .
     won_value (Decimal rupees). By one configured dimension, each of its active values has a row,
     at zero too; by several, in the order of their keys. Without `by`, one row.
     """
-    names = (by,) if isinstance(by, str) else tuple(by)
-    query = _counted(person(conn, actor), weighed(conn, slice_), names)
-    found, keys = conn.execute(query).all(), len(names)
-    rows = [[*map(str, row[:keys]), *row[keys : keys + 3]] for row in found]
-    rows = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
-    return frames.framed(rows, frames.columns(*names, *MEASURES))
+    return split(conn, actor, [(slice_, by)])[0]
+
+
+def split(conn: Connection, actor: Actor, asked: Sequence[tuple[Slice, str | tuple[str, ...]]]) -> list[pd.DataFrame]:
+    """This function will count and sum slices in the actor's scope, each grouped by its dimensions, at once.
+
+    A frame for each, in their order, as `totals` gives it.
+    """
+    asking = person(conn, actor)
+    parts_ = [(weighed(conn, slice_), (by,) if isinstance(by, str) else tuple(by)) for slice_, by in asked]
+    wide = max((len(names) for _slice, names in parts_), default=0)
+    found: list[list[list[Any]]] = [[] for _ in parts_]
+    queries = tuple((_counted(asking, slice_, names), names) for slice_, names in parts_)
+    for number, *row in conn.execute(_together(queries, wide)).all() if queries else ():
+        found[number].append(row)
+    frames_ = []
+    for told, (slice_, names) in zip(found, parts_, strict=True):
+        rows = told if len(names) == wide else [[*row[: len(names)], *row[wide:]] for row in told]
+        ordered = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
+        frames_.append(frames.framed(ordered, frames.columns(*names, *MEASURES)))
+    return frames_
+
+
+@functools.lru_cache(maxsize=256)  # what the tallies answer is asked by the same query again
+def _together(queries: tuple[tuple[Select[Any], tuple[str, ...]], ...], wide: int) -> CompoundSelect[Any]:
+    """The rows of many queries: number of the query, its keys as text (`wide` of them), count, value, won value."""
+    many = []
+    for number, (query, names) in enumerate(queries):
+        rows = query.subquery()
+        keys = [*(cast(rows.c[name], Text) for name in names), *[cast(null(), Text)] * (wide - len(names))]
+        many.append(select(literal(number), *keys, *(rows.c[name] for name in MEASURES)))
+    return union_all(*many)
 
 
 def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> list[Sums]:
@@ -264,11 +295,10 @@ def breakdown(conn: Connection, actor: Actor, slice_: Slice, by: str, code: str 
     percent: won ÷ (won + lost); None where neither). Every active value of a configured list has a row.
     """
     rows: dict[str, dict[str, Any]] = {}
+    asked = {name: (part, dimension) for name, (dimension, part) in parts(slice_, by, code).items() if part}
     zero = {"count": 0, "value": Decimal(0), "won": 0, "won_value": Decimal(0), "lost": 0, "lost_value": Decimal(0)}
-    for name, (dimension, part) in parts(slice_, by, code).items():
-        if part is None:
-            continue
-        for key, count, value, won_value in frames.rows(totals(conn, actor, part, dimension)):
+    for name, found in zip(asked, split(conn, actor, list(asked.values())), strict=True):
+        for key, count, value, won_value in frames.rows(found):
             row = rows.setdefault(key, {"key": key, **zero})
             row |= {
                 "made": {"count": count, "value": value},

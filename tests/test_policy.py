@@ -197,6 +197,11 @@ POLICY = {
     "pipeline.totals": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.totals(conn, actor, Slice(customer=it.customer))["count"][0]
     ),
+    "pipeline.split": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(pipeline.split(conn, actor, [(Slice(customer=it.customer), "status")])[0]["count"]),
+    ),
     "pipeline.series": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.series(conn, actor, [Slice(customer=it.customer)])[0].count
     ),

@@ -230,6 +230,18 @@ def totals(company: Company, name: str) -> tuple[Any, Any]:
     return wanted, got
 
 
+def split(company: Company, name: str) -> tuple[Any, Any]:
+    """Several slices at once, by none, one or many dimensions, each as it is by itself."""
+    slices = company.slices()
+    asked = [(s, by) for s in slices[:3] for by in ((), "region", "created", ("owner", "status"), "age")]
+    frames = company.ask(pipeline.split, name, asked)
+    assert [] == company.ask(pipeline.split, name, [])
+    wanted = [company.ask(pipeline.totals, name, s, by) for s, by in asked]
+    return [(list(f.columns), f.to_numpy().tolist()) for f in wanted], [
+        (list(f.columns), f.to_numpy().tolist()) for f in frames
+    ]
+
+
 def ids(company: Company, name: str) -> tuple[Any, Any]:
     slices = company.slices()
     return [sorted(company.in_slice(name, s)) for s in slices], [company.ask(pipeline.ids, name, s) for s in slices]
@@ -610,6 +622,7 @@ READS: dict[str, Oracle] = {
     "pipeline.listing": listing,
     "pipeline.listings": listings,
     "pipeline.totals": totals,
+    "pipeline.split": split,
     "pipeline.ids": ids,
     "pipeline.series": series,
     "pipeline.flows": flows,

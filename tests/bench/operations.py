@@ -127,7 +127,7 @@ class Bench:
 
         def core(_round: int) -> Any:
             with self.database.read() as conn:
-                return [pipeline.totals(conn, asking, slice_, by) for by in BREAKDOWNS]
+                return pipeline.split(conn, asking, [(slice_, by) for by in BREAKDOWNS])
 
         floors: dict[str, Any] = {"indexes": lambda _round: indexes()}
         if rollups:
