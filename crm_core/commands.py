@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, Update, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from crm_core import audit, clock
@@ -63,15 +63,20 @@ def guarded(conn: Connection, table: Table, old: Record, seen: int | None, value
     Returns the new version. Raises Conflict, saying what changed since, otherwise.
     """
     check_seen(conn, table.name.removeprefix("app_"), old, seen)  # the record of a user is kept as “user”
-    key = table.primary_key.columns[0]
-    changed = conn.execute(
-        update(table)
-        .where(key == old._mapping[key.key], table.c.version == old.version)
-        .values(version=old.version + 1, **clock.stamp(conn, table), **values)
-    )
+    query, key = _guarded(table)
+    was = {"was_key": old._mapping[key], "was_version": old.version}
+    changed = conn.execute(query, was | {"version": old.version + 1} | clock.stamp(conn, table) | values)
     if changed.rowcount != 1:
         raise Conflict(STALE)
     return int(old.version) + 1
+
+
+@functools.cache  # it takes longer to build than SQLite to find the row
+def _guarded(table: Table) -> tuple[Update, str]:
+    """The update of one row that is still of the version read, whatever it sets, and the name of the table's key."""
+    key = table.primary_key.columns[0]
+    same = (key == bindparam("was_key"), table.c.version == bindparam("was_version"))
+    return update(table).where(*same), key.key
 
 
 def put(conn: Connection, table: Table, key: dict[str, Any], version: int, values: dict[str, Any]) -> int:
