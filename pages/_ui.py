@@ -16,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from crm_core import access, audit, lifecycle, money, periods, preferences, sign_ins
 from crm_core.access import Actor, Person
 from crm_core.errors import NotAllowed, NotFound, Refusal, Sentence
-from pages import _provider, _server
+from pages import _menu, _provider, _server
 from pages._server import plain
 
 #: how often a page that is left open looks for changes, in seconds
@@ -56,8 +56,6 @@ class Visitor:
 
 #: Who `_site` found signed in, in the present run of the script, which has a thread of its own.
 met: ContextVar[Visitor | None] = ContextVar("met", default=None)
-#: The pages that `_site` made in the present run: a link by its file's name looks for it on the disk, each time anew.
-pages: ContextVar[Mapping[str, st.Page]] = ContextVar("pages")
 
 
 def enter(page: str) -> Visitor:
@@ -201,7 +199,7 @@ def linked(label: str, page: str, params_: Mapping[str, Any] | None = None, icon
     """
     query = urlencode({k: v for k, v in (params_ or {}).items() if v not in (None, "", [])}, doseq=True)
     said = f"{icon} {plain(label)}" if icon else plain(label)
-    return f"[{said}](/{pages.get()[page].url_path}{'?' if query else ''}{query})"
+    return f"[{said}]({_menu.ADDRESSES[page]}{'?' if query else ''}{query})"
 
 
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
