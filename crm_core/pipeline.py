@@ -367,13 +367,11 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     if closing is None or period is None:
         return Movement(None, part, Decimal(0), Decimal(0), told)
     opening = closing.but(asof=str(periods.day_before(period.first))) if period.first else None
-    before, after = (_worth(conn, actor, s) if s else Decimal(0) for s in (opening, closing))
-    return Movement(opening, closing, before, after, told)
-
-
-def _worth(conn: Connection, actor: Actor, slice_: Slice) -> Decimal:
-    day = slice_.day()
-    return on_days(conn, actor, slice_, [day])[0][1] if day else series(conn, actor, [slice_])[0].value
+    ends = {part_: day for part_ in (opening, closing) if part_ and (day := part_.day())}
+    sums = on_days(conn, actor, closing, list(ends.values())) if ends else []
+    worth = dict(zip(ends, (value for _count, value in sums), strict=True))
+    after = worth[closing] if closing in ends else series(conn, actor, [closing])[0].value
+    return Movement(opening, closing, worth[opening] if opening else Decimal(0), after, told)
 
 
 def _steps(conn: Connection, asking: Person, part: Slice, span: periods.Period | None) -> dict[str, tuple[Any, ...]]:
@@ -450,8 +448,7 @@ def _parts(
 ) -> tuple[list[walks.Clauses], bool]:
     """The parts of a slice along which a list is read: a status each, as the indexes are; or all, and whether sparse."""
     slice_ = replace(slice_, scanned=True) if count > trigrams.ORDERED else slice_
-    chosen = slice_.parsed("status") if slice_.status else lifecycle.STAGE
-    statuses = [status for status in lifecycle.STAGE if status in chosen]
+    statuses = slice_.statuses()
     indexed = not (slice_.asof or slice_.moved or slice_.during) and statuses
     # the index by which a status of one owner is found has it in the order of its creation
     led = len(slice_.owner) == 1 and order.key is opportunity.c.created_at

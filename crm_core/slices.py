@@ -213,6 +213,17 @@ class Slice(Filter):
         """What the filter reads: the opportunities, or their standings of a day."""
         return standing if self.asof else opportunity
 
+    def statuses(self) -> list[str]:
+        """This function will name the statuses that what it holds may have, as the lifecycle orders them."""
+        of = (
+            lifecycle.PIPELINE
+            if self.attention
+            else lifecycle.CLOSED
+            if self.closed or self.reason
+            else lifecycle.STAGE
+        )
+        return [s for s in lifecycle.STAGE if s in of and (not self.status or s in self.status)]
+
     def standing_then(self) -> list[ColumnElement[bool]]:
         """This function will give the clauses of what stood at the end of the day as of which the slice looks."""
         if not self.asof:

@@ -141,15 +141,19 @@ def _told(
     yield alone, cells.counted_each(cells.changes(still, false()).cte("change"), NOW_ONLY)
 
 
-@functools.lru_cache(maxsize=256)  # it depends on nothing else, and takes longer to build than to answer
 def query(asking: Person, slice_: Slice, by: tuple[str, ...] = ()) -> Select[Any] | None:
     """This function will select the keys of `by` (text), count, value, won_value and days of a slice in a person's scope.
 
     None where the tallies cannot tell: they know status, business unit, product and one dimension that leads,
-    now or at the end of a day; now, owners and one more, or the region and a month; of what was overdue at the
-    end of a day, the region.
+    now or at the end of a day; now, owners and one more, or the region and a month; of what is overdue, or was at
+    the end of a day, the region.
     """
-    known, day = _known(asking, slice_, by), slice_.day()
+    return _query(asking, slice_, by, _as_of(slice_))
+
+
+@functools.lru_cache(maxsize=256)  # it depends on nothing else, and takes longer to build than to answer
+def _query(asking: Person, slice_: Slice, by: tuple[str, ...], day: date | None) -> Select[Any] | None:
+    known = _known(asking, slice_, by)
     if known is None:
         return None
     # a key begins with its month, so that only the months asked for are read
@@ -269,7 +273,7 @@ def _known(
     asking: Person, slice_: Slice, by: Sequence[str] = ()
 ) -> tuple[str, Sequence[str], ColumnElement[bool]] | None:
     """What leads the cells that know a slice, the dimensions of their key, and whose they are; None where none do."""
-    late, day = slice_.attention == (OVERDUE,), slice_.day()
+    late, day = slice_.attention == (OVERDUE,), _as_of(slice_)
     asked = slice_.but(asof=None, attention=None if late else slice_.attention).to_params().keys() | set(by)
     wanted = asked - set(BESIDE)
     if (slice_.asof and not day) or not _of_whole_months(slice_):
@@ -287,6 +291,12 @@ def _known(
     known = (lead for lead, held in HOLDS.items() if set(held) == (wanted or {"region"}))
     lead = next((lead for lead in known if (lead, *kind) in _KEPT), None)
     return (lead, HOLDS[lead], whose) if lead else None
+
+
+def _as_of(slice_: Slice) -> date | None:
+    """The day at whose end the cells are read; None for those of now, which know nothing that the days alone change."""
+    late = slice_.attention == (OVERDUE,) and not slice_.asof
+    return periods.today() if late else slice_.day()
 
 
 def _owned(slice_: Slice) -> ColumnElement[bool]:

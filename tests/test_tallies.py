@@ -288,6 +288,19 @@ def test_overdue_by_hand(office: Office) -> None:
         assert "" == tallies.verify(conn)
 
 
+def test_overdue_now_is_what_was_due_before_today(office: Office) -> None:
+    """Told by the tallies, and the same row by row; the list has as many."""
+    today = periods.today()
+    made = [office.opportunity("asha", next_step_on=str(today + timedelta(days=n))) for n in (-2, -1, 0, 1)]
+    office.do(opportunities.edit, office.asha, made[0], {"next_step_on": ""})
+    late_ = Slice(attention="overdue")
+    with office.database.read() as conn:
+        assert tallies.query(access.person(conn, office.kavya), late_) is not None
+        found = pipeline.listing(conn, office.kavya, late_)
+        assert told(conn, office.kavya, row_by_row(late_), ()) == told(conn, office.kavya, late_, ())
+    assert (1, [made[1]]) == (found.count, list(found.rows["id"]))
+
+
 #: What the tallies know, of a manager and of a sales engineer: Y or -, of a slice by dimensions.
 KNOWN = (
     ("YY", {}, ()),
@@ -316,7 +329,7 @@ KNOWN = (
     ("--", {"asof": "2026-04-01", "attention": "overdue"}, ("owner",)),
     ("--", {"asof": "2026-04-01", "attention": ("overdue", "stale")}, ()),
     ("--", {"asof": "2026-02-30", "attention": "overdue"}, ()),
-    ("--", {"attention": "overdue"}, ()),
+    ("Y-", {"attention": "overdue"}, ()),
     ("--", {"asof": ("2026-04-01", "2026-04-02")}, ()),
     *(("--", {name: value}, ()) for name, value in (("q", "mill"), ("customer", "1"), ("state", "Kerala"))),
     *(("--", {name: value}, ()) for name, value in (("city", "Erode"), ("reason", "price"))),

@@ -149,6 +149,8 @@ class Bench:
         yield self._list("the middle of everything", Slice(), deep, middle)
         for name, text in (("few", RARE), ("many", COMMON)):
             yield self._list(f"text that {name} have", Slice(q=text), {"indexes": floor.found(text)})
+        yield self._read("list: overdue next steps", pipeline.listing, Slice(attention="overdue"))
+        yield self._read("list: won in a year", pipeline.listing, Slice(status="won", closed=YEAR))
         with self.database.read() as conn:
             beside = pipeline.listing(conn, self.cast.manager, Slice(), page=middle).next
         yield self._read("list: the next page there", pipeline.listing, Slice(), page=middle + 1, after=beside)
@@ -163,10 +165,12 @@ class Bench:
 
         yield Operation("open one", record, {"indexes": lambda number: floor.one(1 + number * 37 % self.cast.count)})
 
-    def _read(self, name: str, verb: Callable[..., Any], *given: Any, **more: Any) -> Operation:
+    def _read(
+        self, name: str, verb: Callable[..., Any], *given: Any, actor: Actor | None = None, **more: Any
+    ) -> Operation:
         def core(_round: int) -> Any:
             with self.database.read() as conn:
-                return verb(conn, self.cast.manager, *given, **more)
+                return verb(conn, actor or self.cast.manager, *given, **more)
 
         return Operation(name, core)
 
@@ -216,6 +220,9 @@ class Bench:
         )
         for name, verb, given in calls:
             yield self._read(f"page: {name}", verb, *given)
+        own = self.cast.engineer
+        yield self._read("page: own bridge of one year", pipeline.movement, Slice(), YEAR, actor=own)
+        yield self._read("page: own, as of a past day", pipeline.totals, Slice(asof=str(PAST_DAY)), "status", actor=own)
 
     def _others(self) -> Iterator[Operation]:
         """The other lists: the first page, one in the middle, and what a text finds."""
