@@ -215,13 +215,11 @@ class Slice(Filter):
 
     def statuses(self) -> list[str]:
         """This function will name the statuses that what it holds may have, as the lifecycle orders them."""
-        of = (
-            lifecycle.PIPELINE
-            if self.attention
-            else lifecycle.CLOSED
-            if self.closed or self.reason
-            else lifecycle.STAGE
-        )
+        of: Iterable[str] = lifecycle.STAGE
+        if self.attention:
+            of = lifecycle.PIPELINE
+        elif self.closed or self.reason:
+            of = lifecycle.CLOSED
         return [s for s in lifecycle.STAGE if s in of and (not self.status or s in self.status)]
 
     def standing_then(self) -> list[ColumnElement[bool]]:

@@ -49,6 +49,7 @@ def stock(office: Office, count: int = 26) -> None:
 def whole(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> list[int]:
     """The ids of a slice in order, sorted here."""
     rows = list(pipeline.listing(conn, actor, slice_, per_page=1000).rows.itertuples(index=False))
+    assert sorted(row.id for row in rows) == sorted(pipeline.ids(conn, actor, slice_)), slice_
     name, falls = walks.SORTS[sort.removeprefix("-")], sort.startswith("-")
     having = [row for row in rows if getattr(row, name) is not None]
     lacking = [row for row in rows if getattr(row, name) is None]
@@ -76,6 +77,8 @@ def test_a_walk_meets_every_row_once_in_order(office: Office) -> None:
     wide = (Slice(), Slice(status="open"), Slice(status=("won", "lost", "bogus")))
     others = (
         *(Slice(owner=office.ravi.user_id), Slice(region="coimbatore", product="pump"), Slice(customer="99")),
+        *(Slice(attention="overdue"), Slice(attention=("stale", "overdue"), status=("open", "won"))),
+        *(Slice(closed="2026-01"), Slice(reason="price"), Slice(closed="2026-q1", status="open")),
         *(Slice(asof="2026-01-08"), Slice(moved="created", during="2026-q1"), Slice(moved="won", status="open")),
     )
     for name, actor in office.people.items():
