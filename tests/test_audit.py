@@ -83,7 +83,7 @@ NO_CHANGE = {
     "tallies.rebuild": "what the standings say already, written anew by the owner",
     "cells.added": "what the database keeps of a change that has its record",
     "tallies.add": "what the standings say of new opportunities that have their record",
-    "commands.guarded": "the caller says what it changed",
+    "commands._guarded": "the caller says what it changed",
     "commands.put": "the caller says what it changed",
     "commands.command": "the submit's result",
     "commands._claim": "the submit's token",

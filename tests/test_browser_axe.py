@@ -11,7 +11,7 @@ from crm_core import customers, leads, offers, pipeline
 from crm_core.access import Actor
 from crm_core.database import Database
 from crm_core.slices import LeadSlice, Slice
-from pages._site import HIDDEN, LISTED
+from pages._menu import ADDRESSES
 from tests.browser import idle, person, turn, visit
 
 SERIOUS = {"serious", "critical"}
@@ -59,7 +59,7 @@ def addresses(database: Database, actor: Actor) -> list[str]:
         offer = offers.create(conn, actor, {"number": "AX-1", "customer_id": row.customer_id, "amount": "2 lakh"})
         lead = leads.listing(conn, actor, LeadSlice())[0]["id"][0]
         customer = next(iter(customers.choices(conn, actor)))
-    found = {name: f"/{name}" for name, *_ in (*LISTED, *HIDDEN)} | {"dashboard": "/"}
+    found = dict(ADDRESSES)
     of_records = {"opportunity": row.id, "lead": lead, "customer": customer, "offer": offer}
     found |= {name: f"/{name}?id={i}" for name, i in of_records.items()}
     return list((found | {"new_offer": f"/new_offer?customer={customer}"}).values())

@@ -24,8 +24,8 @@ LOADED = (
     Page("dashboard, a year", "app", "/?period=fy2025-26"),
     Page("list: status", "app", "/opportunities?status=open"),
     Page("record", "app", "/opportunity?id=7"),
-    Page("Streamlit, as many parts as the dashboard", "tour", "/"),
-    Page("Streamlit, as many parts as the list", "tour", "/opportunities?status=open"),
+    Page("Streamlit, as much as the dashboard", "tour", "/"),
+    Page("Streamlit, as much as the list", "tour", "/opportunities?status=open"),
     Page("Streamlit, an empty page", "still", "/"),
     Page(_STILL, "still", "/?full=1"),
 )

@@ -204,7 +204,7 @@ def _seen(seen: Seen) -> str:
             "A link in a new tab of a browser that has been here before (cold: that has not), as a manager, until the script is "
             "through, every chart is drawn and nothing is a placeholder; in turns. “×” is beside the last of them, which asks no database.",
             _table(["page", "ms", "p95", "parts", "still", "×"], [row(*pair) for pair in seen.loaded]),
-            "In one open tab, from the click, key or Back on, beside pages of as many parts that ask no database.",
+            "In one open tab, from the click, key or Back on, beside pages that show as much, by a part of Streamlit for each, and ask no database.",
             _table(["step", "ms", "p95", "parts", "still", "×"], [row(*pair) for pair in seen.steps]),
         )
     )
