@@ -456,7 +456,9 @@ def _parts(
     sparse = bool(indexed) and few
     if sparse or not indexed:
         return [_within(asking, slice_)], sparse
-    where = _within(asking, slice_.but(status=None))
+    # SQLite would find what is overdue by its day, and sort it all
+    late = map(trigrams.aside, Slice(attention=slice_.attention).conditions())
+    where = [*_within(asking, slice_.but(status=None, attention=None)), *late]
     return [[opportunity.c.status == status, *where] for status in statuses], False
 
 
