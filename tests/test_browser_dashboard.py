@@ -138,6 +138,19 @@ def test_the_bar_the_view_and_the_period_go_into_the_url_and_back_undoes_them(of
     expect(heading(page, "Potential value by region")).to_be_visible()
 
 
+def test_at_phone_width_every_table_fits(office: Office, page: Page) -> None:
+    """No cell beyond the edge of the screen, and no name broken letter by letter."""
+    page.set_viewport_size({"width": 390, "height": 900})
+    paths = [f"/?view={view}&period={YEAR}" for view in ("breakdown", "ageing", "forecast")]
+    for path in (*paths, "/opportunities", "/leads", "/customers", "/audit", "/customer?id=1"):
+        sits(page, office, "meena", path)
+        expect(page.locator("table").first).to_be_visible()
+        cells = page.locator("table :is(th, td):visible").evaluate_all(
+            "all => all.map(c => [c.innerText, c.getBoundingClientRect().right, c.getBoundingClientRect().width])"
+        )
+        assert [] == [text for text, right, width in cells if right > 390 or (len(text) > 9 and width < 40)], path
+
+
 def test_a_dashboard_left_open_shows_a_change_by_itself(office: Office, page: Page) -> None:
     """Live: no click, no reload, and the reader stays where they were."""
     sits(page, office, "meena", "/?product=valve")
