@@ -14,6 +14,7 @@ from pages import _server
 from pages._server import plain
 from pages._ui import Visitor, forget_seen, param, refused, say
 
+UNSAVED = "Nothing was saved yet: please look at what is marked."
 #: What leads the keys of problems that were shown and stay.
 _STAY = "problems-stay-"
 
@@ -27,6 +28,7 @@ def save(visitor: Visitor, form: str, verb: Callable[..., Any], *args: Any, seen
     """This function will run a command and return its result, the form forgotten; refused, it redraws the page."""
     result = submit(visitor, form, verb, *args, seen=seen)
     if result is None:
+        say(UNSAVED)  # on a phone the fields with a problem may be out of sight
         st.rerun()
     clear(form)
     say("Saved.")

@@ -49,6 +49,7 @@ def test_a_manager_pastes_a_column_of_amounts_and_mends_what_is_wrong(company, p
     expect(page.get_by_text("1 crore 50 lakh rupees")).to_be_visible()
     press(page, "Save targets")
     expect(page.get_by_text("Not saved yet; please look at the marked fields.")).to_be_visible()
+    expect(page.get_by_test_id("stToast")).to_contain_text("Nothing was saved yet")
     expect(page.get_by_text("Outer Chennai: Enter an amount such as 12,50,000 or 12.5 lakh or 1.2 cr.")).to_have_count(
         1
     )
