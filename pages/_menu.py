@@ -40,14 +40,14 @@ def offered(permissions: Collection[str]) -> frozenset[str]:
     return frozenset(name for name, _title, _icon, useful_to in LISTED if not useful_to or useful_to & {*permissions})
 
 
-def pages(offered: frozenset[str]) -> list[st.Page]:
-    """This function will make the pages for `st.navigation`, those of `offered` in the menu."""
+def pages(listed: frozenset[str]) -> list[st.Page]:
+    """This function will make the pages for `st.navigation`, those that are named in the menu."""
     # a run has its own: Streamlit notes on a page that it is the one to be run
-    return [copy(page) for page in _made(offered)]
+    return [copy(page) for page in _made(listed)]
 
 
 @functools.cache  # Streamlit looks each file up on the disk
-def _made(offered: frozenset[str]) -> list[st.Page]:
+def _made(listed: frozenset[str]) -> list[st.Page]:
     told = [*LISTED, *((name, title, None, set()) for name, title in HIDDEN)]
     return [
         st.Page(
@@ -56,7 +56,7 @@ def _made(offered: frozenset[str]) -> list[st.Page]:
             icon=icon,
             url_path=name,
             default=name == "dashboard",
-            visibility="visible" if name in offered else "hidden",
+            visibility="visible" if name in listed else "hidden",
         )
         for name, title, icon, _useful_to in told
     ]

@@ -236,3 +236,14 @@ def plain(text: str) -> str:
     Addresses are broken by an empty span, which shows and copies as nothing.
     """
     return _ADDRESS.sub(r"\g<0>:gray[]", text.translate(_ESCAPED))
+
+
+def line(text: str) -> str:
+    """This function will write stored text as one line of Markdown."""
+    # a line of “=” would make the one above it a heading
+    return plain(" ".join(text.split())).replace("=", "\\=")
+
+
+def block(text: str) -> str:
+    """This function will write stored text for Markdown, its lines as they are, none of which begins anything else."""
+    return "  \n".join(line(said) for said in text.splitlines() if said.strip())

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from crm_core.slices import Slice
-from pages._server import plain
+from pages._server import block, line, plain
 from pages._ui import go, linked
 
 NOTHING = "No opportunities for this selection."
@@ -18,12 +18,6 @@ MOST = 12
 def query(part: Slice | None, measure: str = "value") -> dict[str, Any]:
     """This function will give the URL parameters of the list of a part of the pipeline."""
     return (part.to_params() if part else {}) | ({"sum": "won"} if measure == "won_value" else {})
-
-
-def line(text: str) -> str:
-    """This function will write stored text as one line of Markdown."""
-    # a line of “=” would make the one above it a heading
-    return plain(" ".join(text.split())).replace("=", "\\=")
 
 
 def lines(*texts: str | None) -> str:
@@ -50,10 +44,10 @@ def tile(*lines_: str, help: str | None = None) -> None:
 
 def facts(name: str, *rows: tuple[str, str | None]) -> None:
     """This function will show those of a record's facts that are known: label and value, plain text."""
-    known = [(label, [line(text) for text in value.splitlines() if text]) for label, value in rows if value]
+    known = [(label, block(value)) for label, value in rows if (value or "").strip()]
     if known:
         with st.container(key=f"facts-{name}"):
-            st.markdown("\n\n".join(cell for label, told in known for cell in (label, "  \n".join(told))))
+            st.markdown("\n\n".join(cell for known_ in known for cell in known_))
 
 
 def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:

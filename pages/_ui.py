@@ -17,7 +17,7 @@ from crm_core import access, audit, lifecycle, money, periods, preferences, sign
 from crm_core.access import Actor, Person
 from crm_core.errors import NotAllowed, NotFound, Refusal, Sentence
 from pages import _menu, _provider, _server
-from pages._server import plain
+from pages._server import block, plain
 
 #: how often a page that is left open looks for changes, in seconds
 LOOK_EVERY = 10
@@ -299,7 +299,7 @@ def timeline(visitor: Visitor, verb: Callable[..., list[audit.Entry]], record_id
         lines = [f"**{plain(entry.by)}** {entry.action} :gray[{plain(happened(entry))}]"]
         for change in entry.changes:
             before = f"{change.before} → " if change.before else ""
-            lines.append(plain(f"{change.label}: {before}{change.after or ('–' if before else '')}"))
+            lines.append(block(f"{change.label}: {before}{change.after or ('–' if before else '')}"))
         told.append("  \n".join(lines))
     st.markdown("\n\n".join(told))
     all_changes(visitor, record_id)

@@ -6,7 +6,8 @@ from crm_core import audit, denials, exports, periods, trail
 from crm_core.slices import AuditSlice, DenialSlice
 from pages import _server
 from pages._filters import filter_bar, notices, page_number, pager
-from pages._tables import grid, line, lines
+from pages._server import line
+from pages._tables import grid, lines
 from pages._ui import RECORDS, counted, enter, go, happened, linked, param, params, plain, require
 
 NOTHING = audit.Change("", "", "")

@@ -8,7 +8,8 @@ from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
 from pages._forms import problems, save, show
-from pages._tables import facts, grid, line, lines
+from pages._server import line
+from pages._tables import facts, grid, lines
 from pages._ui import all_changes, counted, enter, link, linked, load, param, plain, status
 
 visitor = enter("customer")

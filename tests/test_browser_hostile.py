@@ -53,7 +53,8 @@ def poison(office: Office) -> None:
         if name:
             reason = {"reason": "price" if name == "lose" else "no_budget", "note": TYPED}
             office.do(opportunities.move, office.kavya, made, name, reason)
-    office.do(opportunities.move, office.kavya, made, "reopen", {"note": TYPED})
+    note = f"{TYPED}\n\n    {TYPED}\n===\n---\n1. {TYPED}\n# {TYPED}\n> {TYPED}"
+    office.do(opportunities.move, office.kavya, made, "reopen", {"note": note})
     given = {"number": NUMBER, "customer_id": customer, "amount": "100", "document_url": DOCUMENT}
     offer = office.do(offers.create, office.kavya, given)
     office.do(opportunities.move, office.kavya, made, "make_offer", {"offer_id": offer})
@@ -112,6 +113,8 @@ def inspect(office: Office, page: Page, where: str) -> int:
     away = {link for link in page.evaluate(LINKS) if not link.startswith((office.address, "#"))}
     assert away <= ({DOCUMENT} if where.startswith("/offer?") else set()), where
     assert 0 == page.locator("[data-testid=stApp]").locator("img, .katex, iframe, object, video").count(), where
+    built = page.locator("[data-testid=stMarkdown]").locator("pre, blockquote, li, hr, h1, h3")
+    assert [] == built.all_inner_texts(), where
     return int(text.count(SHOWN))
 
 
