@@ -64,17 +64,17 @@ def _against(
     conn: Any, actor: Actor, slice_: Slice, code: str, kind: str, currency: str
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     found = targets.achieved(conn, actor, kind, slice_, code)
-    marks = []
+    drawn = []
     for about, label, target, achieved, count, percent, _note in frames.rows(found):
         amount, goal = float(achieved), None if target is None else float(target)
         shown, share = money.compact(achieved, currency), _share(percent)
-        marks.append(
+        drawn.append(
             {
                 **{"key": about, "label": label, "amount": amount, "target": goal, "top": max(amount, goal or 0)},
                 **{"shown": shown, "said": f"{share}, {counted(count)}", "words": f"{shown} · {share}"},
             }
         )
-    return found, marks
+    return found, drawn
 
 
 def moved(visitor: Visitor, slice_: Slice, code: str) -> None:

@@ -194,7 +194,8 @@ def test_no_page_changes_an_answer() -> None:
     for path in PAGES.glob("*.py"):
         every = list(ast.walk(ast.parse(path.read_text())))
         made = [n for n in every if isinstance(n, ast.Assign) and ".ask(" in ast.unparse(n.value)]
-        asked = {ast.unparse(target) for node in made for target in node.targets}
+        targets = [target for node in made for target in node.targets]
+        asked = {ast.unparse(part) for t in targets for part in (t.elts if isinstance(t, ast.Tuple) else [t])}
         into = [(node, part) for node in every if (part := changed(node)) is not None]
         found += [f"{path.name}:{node.lineno}" for node, part in into if ast.unparse(part) in asked]
     assert [] == found
