@@ -20,6 +20,8 @@ from crm_core.periods import Period
 from crm_core.slices import Slice, weighed
 
 MONTHS = 12
+#: the figures of which fewer are better
+LESS_IS_BETTER = ("days", "overdue")
 #: With what day stock figures are compared, and since when the bridge is told, where no period is chosen.
 LATELY = 30
 
@@ -43,6 +45,16 @@ class Figure:
     measure: str
     meaning: str
     trend: tuple[Decimal | None, ...] = ()
+
+    @property
+    def change(self) -> Decimal | None:
+        """By how much it is more than before; None where it is not known or nothing."""
+        return None if self.value is None or self.before is None else (self.value - self.before) or None
+
+    @property
+    def good(self) -> bool:
+        """Whether the change is one for the better: more, but of `LESS_IS_BETTER` less."""
+        return self.change is not None and (self.change > 0) != (self.name in LESS_IS_BETTER)
 
 
 class Row(NamedTuple):

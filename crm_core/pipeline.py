@@ -128,18 +128,18 @@ def split(conn: Connection, actor: Actor, asked: Sequence[tuple[Slice, str | tup
     A frame for each, in their order, as `totals` gives it.
     """
     asking = person(conn, actor)
-    parts_ = [(weighed(conn, slice_), (by,) if isinstance(by, str) else tuple(by)) for slice_, by in asked]
-    wide = max((len(names) for _slice, names in parts_), default=0)
-    found: list[list[list[Any]]] = [[] for _ in parts_]
-    queries = tuple((_counted(asking, slice_, names), names) for slice_, names in parts_)
+    named = [(weighed(conn, slice_), (by,) if isinstance(by, str) else tuple(by)) for slice_, by in asked]
+    wide = max((len(names) for _slice, names in named), default=0)
+    found: list[list[list[Any]]] = [[] for _ in named]
+    queries = tuple((_counted(asking, slice_, names), names) for slice_, names in named)
     for number, *row in conn.execute(_together(queries, wide)).all() if queries else ():
         found[number].append(row)
-    frames_ = []
-    for told, (slice_, names) in zip(found, parts_, strict=True):
+    answers = []
+    for told, (slice_, names) in zip(found, named, strict=True):
         rows = told if len(names) == wide else [[*row[: len(names)], *row[wide:]] for row in told]
         ordered = _in_order(conn, names[0], rows, slice_) if len(names) == 1 else sorted(rows)
-        frames_.append(frames.framed(ordered, frames.columns(*names, *MEASURES)))
-    return frames_
+        answers.append(frames.framed(ordered, frames.columns(*names, *MEASURES)))
+    return answers
 
 
 @functools.lru_cache(maxsize=256)  # what the tallies answer is asked by the same query again
@@ -367,7 +367,7 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     if closing is None or period is None:
         return Movement(None, part, Decimal(0), Decimal(0), told)
     opening = closing.but(asof=str(periods.day_before(period.first))) if period.first else None
-    ends = {part_: day for part_ in (opening, closing) if part_ and (day := part_.day())}
+    ends = {end: day for end in (opening, closing) if end and (day := end.day())}
     sums = on_days(conn, actor, closing, list(ends.values())) if ends else []
     worth = dict(zip(ends, (value for _count, value in sums), strict=True))
     after = worth[closing] if closing in ends else series(conn, actor, [closing])[0].value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import streamlit as st
@@ -47,7 +48,7 @@ def facts(name: str, *rows: tuple[str, str | None]) -> None:
     known = [(label, block(value)) for label, value in rows if (value or "").strip()]
     if known:
         with st.container(key=f"facts-{name}"):
-            st.markdown("\n\n".join(cell for known_ in known for cell in known_))
+            st.markdown("\n\n".join(chain.from_iterable(known)))
 
 
 def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:

@@ -46,8 +46,8 @@ def changes():
     for entry in entries:
         beside = [lines(entry.by, happened(entry)), about(entry, titles.get((entry.entity, entry.entity_id)))]
         for change in entry.changes or (NOTHING,):
-            told = (change.before or "").splitlines(), (change.after or "").splitlines()
-            rows.append([*beside, lines(change.label), *(lines(*text) for text in told)])
+            told = (lines(*text.splitlines()) for text in (change.before, change.after))
+            rows.append([*beside, lines(change.label), *told])
             beside = ["", ""]
     if rows:
         grid("audit", ("When, who", "What", "Field", "Before", "After"), rows)

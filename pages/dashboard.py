@@ -43,10 +43,9 @@ def figure_tile(figure: headline.Figure, words: str) -> None:
     }[figure.kind]
     value = "–" if figure.value is None else written(figure.value)
     told = [figure.label, f"**{plain(value)}**"]
-    if figure.value is not None and figure.before is not None and (change := figure.value - figure.before):
+    if (change := figure.change) is not None:
         points = f"{abs(change):.1f} points" if figure.kind == "percent" else written(abs(change))
-        good = (change > 0) != (figure.name in ("days", "overdue"))
-        told.append(f":{'green' if good else 'red'}-badge[{'↑' if change > 0 else '↓'} {plain(points)}]")
+        told.append(f":{'green' if figure.good else 'red'}-badge[{'↑' if change > 0 else '↓'} {plain(points)}]")
     if figure.part is not None:
         told.append(linked(counted(figure.count), "opportunities", query(figure.part, figure.measure)))
     since = figure.since or "not known"

@@ -297,6 +297,26 @@ def test_a_limit_counts_at_once(office: Office) -> None:
     assert [] == office.ask(pipeline.ids, office.kavya, stale)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "before", "change", "good"),
+    [
+        ("pipeline", "5", "3", 2, True),
+        ("pipeline", "3", "5", -2, False),
+        ("overdue", "5", "3", 2, False),
+        ("days", "3", "5", -2, True),
+        ("pipeline", "3", "3", None, False),
+        ("pipeline", "3", None, None, False),
+        ("win", None, "3", None, False),
+    ],
+)
+def test_a_change_for_the_better_is_more_but_of_days_and_overdue_steps_less(
+    name: str, value: str | None, before: str | None, change: int | None, good: bool
+) -> None:
+    now, then = (None if amount is None else Decimal(amount) for amount in (value, before))
+    figure = headline.Figure(name, "", "count", now, then, "", None, 0, "value", "")
+    assert (change, good) == (figure.change, figure.good)
+
+
 def test_the_headline_sets_achieved_against_target_now_before_and_by_month(office: Office) -> None:
     """By the same day of the period before, of the whole of its target; without a target, no share."""
     put(office, "region", "2026-04", {"coimbatore": "2 lakh"})
