@@ -26,6 +26,7 @@ from sqlalchemy import (
     desc,
     func,
     literal,
+    literal_column,
     select,
     tuple_,
     union_all,
@@ -152,11 +153,14 @@ class Order:
             for part in parts
             for side in self._sides(key, ahead, cursor)
         ]
+        # PostgreSQL makes the plan of a LIMIT that is a parameter anew each time; a later page by its number is rare
+        first: Any = literal_column(str(limit))
+        most, beyond = (limit, limit + offset) if offset else (first, first)
         if len(walked) == 1:
-            return walked[0].limit(limit).offset(offset)
-        rows = union_all(*(one.limit(limit + offset).subquery().select() for one in walked)).subquery("walked")
+            return walked[0].limit(most).offset(offset or None)
+        rows = union_all(*(one.limit(beyond).subquery().select() for one in walked)).subquery("walked")
         turned = self._sorted(rows.c.key, ahead, id_=rows.c.id)
-        return select(rows.c.id, rows.c.key).order_by(*turned).limit(limit).offset(offset)
+        return select(rows.c.id, rows.c.key).order_by(*turned).limit(most).offset(offset or None)
 
     def cursor(self, text: str) -> Cursor | None:
         """This function will read what `beside` wrote, or give None: broken, too long, or of another order."""
