@@ -110,6 +110,21 @@ def in_months(period: Period) -> tuple[Period | None, list[Period]]:
     return Period(first, after), [Period(start, end) for start, end in ends if start != end]
 
 
+def near_months(period: Period) -> tuple[Period | None, list[tuple[int, Period]]]:
+    """This function will give the whole months nearest to a period, if any, and the days that they lack (1) or have too many (-1)."""
+    first, after = (edge and _nearest_month(edge) for edge in (period.first, period.after))
+    if first and after and first >= after:
+        return None, [(1, period)]
+    turns = ((1, period.first, first), (1, after, period.after), (-1, first, period.first), (-1, period.after, after))
+    days = [(sign, Period(start, end)) for sign, start, end in turns if start and end and start < end]
+    return Period(first, after), days
+
+
+def _nearest_month(day: date) -> date:
+    begun = day.replace(day=1)
+    return begun if day - begun <= _add(begun, 1) - day else _add(begun, 1)
+
+
 def month_ends(today: date, count: int) -> list[date]:
     """This function will give the last days of so many months, the last of them being `today`."""
     begun = date(today.year, today.month, 1)

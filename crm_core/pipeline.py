@@ -176,23 +176,24 @@ def flows(
     found = [dict.fromkeys(lifecycle.CLOSED, NOTHING) for _ in spans]
     if part is None:
         return found
-    left = [(number, span) for number, span in enumerate(spans) if span]
+    left = [(number, 1, span) for number, span in enumerate(spans) if span]
     if (known := tallies.query(asking, part, ("closed", "status"))) is not None:
-        halves = [(number, *periods.in_months(span)) for number, span in left]
-        left = [(number, span) for number, _whole, rest in halves for span in rest]
+        near = [(number, *periods.near_months(span)) for number, _sign, span in left]
+        left = [(number, sign, span) for number, _whole, days in near for sign, span in days]
         rows = conn.execute(known).all()
         months = {code: month for code in {row.closed for row in rows} if (month := periods.parse(code))}
-        of = {code: [n for n, whole, _ in halves if whole and whole.overlap(month)] for code, month in months.items()}
+        of = {code: [n for n, whole, _ in near if whole and whole.overlap(month)] for code, month in months.items()}
         for code, status, *sums in rows:
             for number in of.get(code, ()):
                 found[number][status] += Sums(*sums)
     if left:
-        for number, status, *sums in conn.execute(_closed_in(asking, part, left)):
-            found[number][status] += Sums(*sums)
+        for place, status, *sums in conn.execute(_closed_in(asking, part, [span for *_, span in left])):
+            number, sign, _span = left[place]
+            found[number][status] += Sums(*(sign * amount for amount in sums))
     return found
 
 
-def _closed_in(asking: Person, part: Slice, spans: Sequence[tuple[int, periods.Period]]) -> Select[Any]:
+def _closed_in(asking: Person, part: Slice, spans: Sequence[periods.Period]) -> Select[Any]:
     """What a slice closed in spans, row by row: number of the span, status, count, value, won value, days."""
     facts, first, last = part.facts, periods.midnight(periods.FIRST_DAY), periods.midnight(periods.LAST_DAY)
     asked = union_all(
@@ -202,7 +203,7 @@ def _closed_in(asking: Person, part: Slice, spans: Sequence[tuple[int, periods.P
                 literal(start or first, facts.c.closed_at.type).label("start"),
                 literal(end or last, facts.c.closed_at.type).label("end"),
             )
-            for number, (start, end) in ((number, span.bounds()) for number, span in spans)
+            for number, (start, end) in enumerate(span.bounds() for span in spans)
         )
     ).subquery("asked")
     inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)

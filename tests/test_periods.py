@@ -95,3 +95,24 @@ def test_a_periods_months_and_the_days_beside_them_are_the_period(one: date, oth
     held = [part for part in (months, *rest) if part and part.overlap(Period(day, day + timedelta(days=1)))]
     assert len(held) == bool(period.overlap(Period(day, day + timedelta(days=1))))
     assert months is None or months.first.day == months.after.day == 1  # type: ignore[union-attr]
+
+
+@given(DAYS, DAYS, DAYS)
+def test_the_nearest_months_with_what_they_lack_and_without_what_is_beyond_are_the_period(
+    one: date, other: date, day: date
+) -> None:
+    """Each day of it once, no other; of no month more than half is read by the day, but of a period within one."""
+    period, alone = Period(min(one, other), max(one, other) + timedelta(days=1)), Period(day, day + timedelta(days=1))
+    months, days = periods.near_months(period)
+    held = [sign for sign, part in ((1, months), *days) if part and part.overlap(alone)]
+    assert sum(held) == bool(period.overlap(alone))
+    if months:
+        assert months.first.day == months.after.day == 1  # type: ignore[union-attr]
+        assert all((part.after - part.first).days <= 15 for _sign, part in days)  # type: ignore[operator]
+
+
+def test_a_period_without_an_end_has_the_months_without_one() -> None:
+    """And the days before them."""
+    begun, days = Period(date(2026, 5, 1), None), Period(date(2026, 4, 20), date(2026, 5, 1))
+    assert (begun, [(1, days)]) == periods.near_months(Period(date(2026, 4, 20), None))
+    assert (Period(None, None), []) == periods.near_months(Period(None, None))
