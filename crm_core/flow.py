@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import Connection, Select, and_, exists, func, literal_column, not_, select
 
-from crm_core import lifecycle, periods, pipeline, sql
+from crm_core import lifecycle, periods, pipeline, sql, trigrams
 from crm_core.access import Actor
 from crm_core.schema import transition
 from crm_core.slices import Slice
@@ -34,46 +35,51 @@ class Flow:
 def flow(conn: Connection, actor: Actor, slice_: Slice) -> Flow:
     """This function will tell what became of the opportunities of a slice in the actor's scope, usually those created in a period."""
     started = pipeline.totals(conn, actor, slice_)["count"].iloc[0]
-    reached = _reached(conn, actor, slice_)
-    rows = []
-    for status in lifecycle.STAGE:
-        count, value = reached.get(status, (0, Decimal(0)))
-        rows.append((status, count, value, _places(Decimal(count) / int(started), 4) if started else None))
-    stages = pd.DataFrame(rows, columns=["status", "count", "value", "share"], dtype=object)
-    return Flow(stages, _moves(conn, actor, slice_))
-
-
-def _reached(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, tuple[int, Decimal]]:
-    """Count and value of what of a slice ever reached each status: what the slice by `reached` comes to, in one reading."""
-    facts, made = slice_.facts, transition.alias("made")
-    of = made.c
-    known = of.at < periods.midnight(periods.next_day(slice_.day() or periods.today()))
-    where = (*pipeline.within(conn, actor, slice_), known)
-    # a reopened one may reach a status again
-    once = select(of.to_status, facts.c.id, facts.c.value).join_from(facts, made, of.opportunity_id == facts.c.id)
-    once = once.where(*where, *([sql.any_of(of.to_status, list(slice_.reached))] if slice_.reached else [])).distinct()
-    found = once.subquery("found")
-    query = select(found.c.to_status, func.count(), func.sum(found.c.value, type_=found.c.value.type))
-    return {status: (int(count), value) for status, count, value in conn.execute(query.group_by(found.c.to_status))}
-
-
-def _moves(conn: Connection, actor: Actor, slice_: Slice) -> pd.DataFrame:
-    facts, of = slice_.facts, transition.c
-    day = slice_.day()
-    inside = of.opportunity_id.in_(select(facts.c.id).where(*pipeline.within(conn, actor, slice_)))
-    begun = sql.india_day(of.at)
-    before = func.lag(begun).over(partition_by=of.opportunity_id, order_by=of.seq)
-    made = select(of.from_status, of.to_status, of.at, (begun - before).label("days")).where(inside).subquery("made")
-    known = made.c.at < periods.midnight(periods.next_day(day)) if day else true()
-    keys = (made.c.from_status, made.c.to_status, made.c.days)
-    query = select(*keys, func.count()).where(made.c.from_status.is_not(None), known).group_by(*keys)
-    waits: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
-    for from_status, to_status, days, count in conn.execute(query):
-        waits[from_status, to_status][days] = count
+    reached = {status: (0, Decimal(0)) for status in lifecycle.STAGE}
+    waits: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    for from_status, to_status, first, days, made, value in conn.execute(_made(conn, actor, slice_)):
+        if first and (not slice_.reached or to_status in slice_.reached):
+            count, amount = reached[to_status]
+            reached[to_status] = (count + made, amount + value)
+        if from_status:
+            waits[from_status, to_status][days] += made
+    stages = [(status, *sums, _share(sums[0], int(started))) for status, sums in reached.items()]
+    moves = [(*kind, counts.total(), _median(counts)) for kind, counts in waits.items()]
     order = list(lifecycle.STAGE)
-    rows = [(*kind, sum(counts.values()), _median(counts)) for kind, counts in waits.items()]
-    rows.sort(key=lambda row: (order.index(row[0]), order.index(row[1])))
-    return pd.DataFrame(rows, columns=["from_status", "to_status", "count", "days"], dtype=object)
+    moves.sort(key=lambda row: (order.index(row[0]), order.index(row[1])))
+    return Flow(
+        pd.DataFrame(stages, columns=["status", "count", "value", "share"], dtype=object),
+        pd.DataFrame(moves, columns=["from_status", "to_status", "count", "days"], dtype=object),
+    )
+
+
+def _made(conn: Connection, actor: Actor, slice_: Slice) -> Select[Any]:
+    """The moves that the opportunities of a slice made by the end of its day, by kind, days before it, and whether the first there.
+
+    from_status (None: it began), to_status, first, days, count, value (of the opportunities, in rupees).
+    """
+    facts, made, before, earlier = (
+        slice_.facts,
+        transition.alias("made"),
+        transition.alias("before"),
+        transition.alias(),
+    )
+    of, until = made.c, periods.midnight(periods.next_day(slice_.day() or periods.today()))
+    same = before.c.opportunity_id == of.opportunity_id
+    last = select(before.c.at).where(same, before.c.seq < of.seq).order_by(before.c.seq.desc())
+    days = sql.india_day(of.at) - sql.india_day(last.limit(literal_column("1")).scalar_subquery())
+    same = and_(earlier.c.opportunity_id == of.opportunity_id, earlier.c.seq < of.seq, earlier.c.at < until)
+    again = exists().where(same, earlier.c.to_status == of.to_status)
+    keys = (of.from_status, of.to_status, not_(again).label("first"), days.label("days"))
+    sums = (func.count(), func.sum(facts.c.value, type_=facts.c.value.type))
+    # by the opportunities' own moves, not by all that were ever made
+    known = trigrams.aside(of.at < until)
+    query = select(*keys, *sums).join_from(facts, made, of.opportunity_id == facts.c.id)
+    return query.where(*pipeline.within(conn, actor, slice_), known).group_by(*keys)
+
+
+def _share(count: int, of: int) -> Decimal | None:
+    return round(Decimal(count) / of, 4) if of else None
 
 
 def _median(counts: Mapping[int, int]) -> Decimal:
@@ -82,7 +88,3 @@ def _median(counts: Mapping[int, int]) -> Decimal:
     passed = list(accumulate(counts[number] for number in known))
     both = [known[bisect_right(passed, place)] for place in ((total - 1) // 2, total // 2)]
     return Decimal(sum(both)) / 2
-
-
-def _places(exact: Decimal, places: int) -> Decimal:
-    return round(exact, places)
