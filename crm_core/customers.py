@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -27,6 +28,8 @@ FIELDS = {
     "notes": Field("Notes", fields.text(4000, lines=True)),
 }
 _BY_NAME = walks.Order("name", customer.c.name_key, customer.c.id)
+#: How many customers are offered at once; of more, those that a text finds.
+MOST = 2000
 _LISTED = select(customer).where(sql.among(customer.c.id, "ids"))
 _LEGAL_FORM = re.compile(r"\b(?:private|pvt|limited|ltd|llp|inc|co|company|corporation|corp|m/s)\b\.?|[^\w ]")
 
@@ -41,12 +44,20 @@ def get(conn: Connection, actor: Actor, customer_id: int) -> Record:
     return records.one(conn, query.where(customer.c.id == records.key(customer_id, "customer")), "customer")
 
 
-def choices(conn: Connection, actor: Actor, q: str = "", most: int = 2000) -> dict[int, str]:
-    """This function will map active customers that match a text to “Company, City”, by name, at most `most`."""
+def choices(conn: Connection, actor: Actor, q: str = "", also: Sequence[int] = ()) -> dict[int, str]:
+    """This function will map active customers that match a text to “Company, City”, by name, at most MOST.
+
+    And those with an id in `also`, if active. Where two would read alike, each has its number behind it.
+    """
     person(conn, actor)
-    query = select(customer.c.id, customer.c.company, customer.c.city).where(customer.c.active, *_found(q))
-    rows = conn.execute(query.order_by(customer.c.name_key, customer.c.id).limit(most))
-    return {row.id: row.company + (f", {row.city}" if row.city else "") for row in rows}
+    query = select(customer.c.id, customer.c.company, customer.c.city).where(customer.c.active)
+    rows = list(conn.execute(query.where(*_found(q)).order_by(customer.c.name_key, customer.c.id).limit(MOST)))
+    known = {row.id for row in rows}
+    if missing := [i for i in also if i not in known and 0 < i < 2**63]:
+        rows += conn.execute(query.where(customer.c.id.in_(missing)).order_by(customer.c.name_key, customer.c.id))
+    named = {row.id: row.company + (f", {row.city}" if row.city else "") for row in rows}
+    alike = Counter(named.values())
+    return {i: f"{name} (no. {i})" if alike[name] > 1 else name for i, name in named.items()}
 
 
 def listing(

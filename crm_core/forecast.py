@@ -113,7 +113,7 @@ def weighted_on(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[da
     By the rates of each day, so that every point of a trend is the figure that was shown that day.
     """
     known = sorted(set(days))
-    part = slice_.but(asof=str(known[0]) if known else None)
+    part = slice_ if "asof" in slice_.malformed() else slice_.but(asof=str(known[0]) if known else None)
     return dict(zip(known, _weighted(conn, actor, part, known), strict=True))
 
 
@@ -234,7 +234,7 @@ def _held(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -
     A slice that looks as of no day is asked of today alone.
     """
     part = slice_.narrowed(status=lifecycle.PIPELINE)
-    if part is None or not days:
+    if part is None or not days or "asof" in slice_.malformed():
         return iter(())
     ledger = slice_ if slice_.asof else slice_.but(asof=str(days[0]))
     kept = tallies.aged_on(person(conn, actor), ledger, tuple(days))

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from crm_core import forecast, lifecycle, periods, pipeline, targets
-from crm_core.access import Actor
+from crm_core.access import Actor, person
 from crm_core.periods import Period
 from crm_core.slices import Slice, weighed
 
@@ -58,10 +59,11 @@ class Figure:
 
 
 class Row(NamedTuple):
-    """What a span closed: won, lost, and what was to be won in it (rupees; None: no target)."""
+    """What a span closed: won, lost, what counts as achieved, and what was to be won (rupees; None: no target)."""
 
     won: pipeline.Sums
     lost: pipeline.Sums
+    achieved: pipeline.Sums
     aim: Decimal | None
 
 
@@ -75,19 +77,29 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     period = periods.parse(code) if code else Period(None, None)
     before = periods.comparable(period, day) if period else None
     whole = periods.comparable(period, period.after) if period and period.after else None
-    then = (before.last if before else None) or periods.days_before(day, LATELY)
+    then = min((before.last if before else None) or periods.days_before(day, LATELY), day)
     ends = periods.month_ends(day, MONTHS)
     months = [f"{end:%Y-%m}" for end in ends]
-    closings = pipeline.flows(conn, actor, slice_, [period, before, *map(periods.parse, months)])
+    spans = [period, before, *map(periods.parse, months)]
+    closings, mine = pipeline.flows(conn, actor, slice_, spans), targets.measured(person(conn, actor), slice_)
+    counted = closings if mine == slice_ else pipeline.flows(conn, actor, mine, spans) if mine else []
     aims = targets.headline(conn, actor, slice_, [code, whole.code() if whole else "", *months])
-    rows = [Row(row[lifecycle.WON], row[lifecycle.LOST], aim) for row, (aim, _) in zip(closings, aims, strict=True)]
+    rows = [
+        Row(row[lifecycle.WON], row[lifecycle.LOST], own[lifecycle.WON] if own else pipeline.NOTHING, aim)
+        for row, own, (aim, _) in zip_longest(closings, counted, aims)
+    ]
     open_part, late_part = slice_.narrowed(status=lifecycle.PIPELINE), slice_.narrowed(attention="overdue")
     stood = [then, *ends[:-1], day]
     held, late = (_stocks(conn, actor, part, stood) for part in (open_part, late_part))
     weights = forecast.weighted_on(conn, actor, slice_, [then, *ends[1::2]])
     weighted = [(held[0][0], weights[day]), *((0, weights[d]) for d in (then, *ends[1::2]))]
     is_won, is_closed = (closed(slice_, code or None, s) for s in (lifecycle.WON, (lifecycle.WON, lifecycle.LOST)))
+    achieved, whose = (
+        closed(mine, code or None, lifecycle.WON) if mine else None,
+        "" if mine == slice_ else " Your own.",
+    )
     won, lost, why = rows[0].won, rows[0].lost, aims[0][1]
+    counts = {is_closed: won.count + lost.count, is_won: won.count, achieved: rows[0].achieved.count}
     span, since = f"vs {periods.label(before.code())}" if before else "", f"vs {periods.day(then)}"
     aimed = f"vs {periods.label(whole.code())}" if whole and rows[1].aim is not None else ""
 
@@ -96,9 +108,8 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
         since: str = span, part: Slice | None = is_won,
     ) -> Figure:  # fmt: skip
         value, earlier, *trend = (None if (found := read(row)) is None else Decimal(found) for row in rows)
-        count = won.count if part is is_won else won.count + lost.count
         known = earlier if since else None
-        return Figure(name, label, kind, value, known, since, part, count, measure, meaning, tuple(trend))
+        return Figure(name, label, kind, value, known, since, part, counts[part], measure, meaning, tuple(trend))
 
     def stock(name: str, label: str, kind: str, points: Sequence[Any], part: Slice | None, meaning: str) -> Figure:
         index = 0 if kind == "count" else 1
@@ -106,11 +117,12 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
         return Figure(name, label, kind, value, earlier, since, part, points[0][0], "value", meaning, tuple(trend))
 
     return [
-        flow("target", "Target", "money", lambda r: r.aim, why, since=aimed),
-        flow("achieved", "Achieved", "money", lambda r: r.won.won_value, "Won value of what was won in the period."),
-        flow("share", "Achieved %", "percent", lambda r: r.won.won_value * 100 / r.aim if r.aim else None,
+        flow("target", "Target", "money", lambda r: r.aim, why, since=aimed, part=achieved),
+        flow("achieved", "Achieved", "money", lambda r: r.achieved.won_value,
+             f"Won value of what was won in the period.{whose}", part=achieved),
+        flow("share", "Achieved %", "percent", lambda r: r.achieved.won_value * 100 / r.aim if r.aim else None,
              f"Achieved ÷ target; above 100 % it says so. {why} Compared with what was achieved by the same day of "
-             "the period before, of the target of all of it.", since=span if aimed else ""),
+             "the period before, of the target of all of it.", since=span if aimed else "", part=achieved),
         flow("win", "Win %", "percent", lambda r: pipeline.rate(r.won.count, r.lost.count),
              f"Won ÷ (won + lost) of what was closed in the period: {won.count:,} won, {lost.count:,} lost. "
              "What is still open and what was rejected is left out.", measure="", part=is_closed),

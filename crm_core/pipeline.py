@@ -99,11 +99,13 @@ NOTHING = Sums(0, Decimal(0), Decimal(0), 0)
 class Movement:
     """What moved a slice's open pipeline in a period; amounts in Decimal rupees.
 
-    `opening` and `closing` are the slices of the two days, None where the period has no beginning.
+    `part` is the slice of the steps, whose lists are those of its `moved`; `opening` and `closing` are the slices
+    of the two days, None where the period has no beginning.
     `steps` has the columns step (code), count (opportunities), change (signed); opening_value and
     the changes add up to closing_value.
     """
 
+    part: Slice
     opening: Slice | None
     closing: Slice
     opening_value: Decimal
@@ -221,6 +223,8 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
     `reached`, `moved` or `during` is asked of `series`.
     """
     asking = person(conn, actor)
+    if "asof" in slice_.malformed():
+        return [(0, Decimal(0))] * len(days)
     known = tallies.on_days(asking, slice_, tuple(days)) if days else None
     if known is not None:
         added = {number: (count, value) for number, count, value in conn.execute(known)}
@@ -362,17 +366,20 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
     part = slice_.but(moved=None, during=code or None, **dict.fromkeys(bridge.BESIDE))
     last = min((day for day in (period and period.last, part.day()) if day), default=None)
     closing = part.but(during=None, asof=last and str(last)).narrowed(status=lifecycle.PIPELINE)
-    found = _steps(conn, asking, part, period and periods.Period(period.first, last and periods.next_day(last)))
+    # a period that begins after the day has not brought anything yet
+    end = periods.next_day(last) if last else None
+    first = min(filter(None, (period.first, end))) if period and period.first else None
+    found = _steps(conn, asking, part, period and periods.Period(first, end))
     ordered = [found[step] for step in steps.STEPS if step in found]
     told = frames.framed(ordered, frames.columns("step", "count", "change"))
-    if closing is None or period is None:
-        return Movement(None, part, Decimal(0), Decimal(0), told)
-    opening = closing.but(asof=str(periods.day_before(period.first))) if period.first else None
+    if closing is None or period is None or "asof" in part.malformed():
+        return Movement(part, None, part, Decimal(0), Decimal(0), told)
+    opening = closing.but(asof=str(periods.day_before(first))) if first and first > periods.FIRST_DAY else None
     ends = {end: day for end in (opening, closing) if end and (day := end.day())}
     sums = on_days(conn, actor, closing, list(ends.values())) if ends else []
     worth = dict(zip(ends, (value for _count, value in sums), strict=True))
     after = worth[closing] if closing in ends else series(conn, actor, [closing])[0].value
-    return Movement(opening, closing, worth[opening] if opening else Decimal(0), after, told)
+    return Movement(part, opening, closing, worth[opening] if opening else Decimal(0), after, told)
 
 
 def _steps(conn: Connection, asking: Person, part: Slice, span: periods.Period | None) -> dict[str, tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -55,14 +56,19 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
 
 
 def _figure(figure: headline.Figure) -> tuple[Any, ...]:
-    plain = figure.kind == "money"
-    value, before = (v if v is None or plain else float(round(v, 1)) for v in (figure.value, figure.before))
+    as_number = functools.partial(round, ndigits=2) if figure.kind == "money" else _number
+    value, before = (None if v is None else as_number(v) for v in (figure.value, figure.before))
     return (figure.label, value, _UNITS[figure.kind], before, figure.since, figure.count, figure.meaning)
+
+
+def _number(value: Decimal) -> float:
+    """Days, percent or a count, to one place."""
+    return float(round(value, 1))
 
 
 def _broken_down(conn: Connection, actor: Actor, slice_: Slice, by: str, code: str) -> Iterator[tuple[Any, ...]]:
     labels = pipeline.choices(conn, actor, by)
     for row in pipeline.breakdown(conn, actor, slice_, by, code).to_dict("records"):
         name = periods.label(row["key"]) if by == "created" else labels.get(row["key"], row["key"])
-        win = None if row["win"] is None else f"{Decimal(row['win']):.1f}"
+        win = None if row["win"] is None else _number(row["win"])
         yield (name, row["count"], row["value"], row["won"], row["won_value"], row["lost"], row["lost_value"], win)

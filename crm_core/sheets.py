@@ -18,7 +18,7 @@ from xlsxwriter.worksheet import Worksheet
 from crm_core import fields, money, periods
 from crm_core.errors import Invalid
 
-Cell: TypeAlias = str | int | Decimal | date | datetime | None
+Cell: TypeAlias = str | int | float | Decimal | date | datetime | None
 Sheet: TypeAlias = tuple[Sequence[str], Iterable[Sequence[Cell]]]
 MOST_ROWS = 1_048_575  # below the headings
 NARROWEST, WIDEST = 10, 48
@@ -39,7 +39,7 @@ def workbook(
     """This function will write an XLSX file: a cover of (label, value), then a sheet a name of (headings, rows).
 
     A Decimal is an amount (rupees, grouped as in India, where the currency is INR), an int a number,
-    a datetime (with its zone) is shown in IST, a date is a day. Excel keeps 15 digits: a number that
+    a float one of one place (days, percent), a datetime (with its zone) is shown in IST, a date is a day. Excel keeps 15 digits: a number that
     it would round is written as text, exact to the paisa. The rows are read first and once, the
     cover last, so that a generator may tell there what they came to. Raises Invalid for more than
     `most` rows on a sheet.
@@ -97,6 +97,9 @@ class _Pen:
             text = fields.clean(value, lines=True)[:LONGEST]
             sheet.write_string(row, column, text, self._format(look, quote_prefix=True))
             return max(map(len, text.split("\n")))
+        if isinstance(value, float):
+            sheet.write_number(row, column, value, self._format(look, num_format="#,##0.0"))
+            return len(f"{value:,.1f}") + 3
         shown = money.exact(value, self.currency) if isinstance(value, Decimal) else f"{value:,}"
         if Decimal(f"{value:.15g}") != value:
             sheet.write_string(row, column, shown, self._format(look, align="right"))

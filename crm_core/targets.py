@@ -149,6 +149,12 @@ def headline(conn: Connection, actor: Actor, slice_: Slice, codes: Sequence[str]
     return found
 
 
+def measured(asking: Person, slice_: Slice) -> Slice | None:
+    """This function will give the part of a slice whose wins count against its target: of a person's own target their own."""
+    own = asking.may("opportunity.see_own") and not asking.may("opportunity.see_all")
+    return slice_.narrowed(owner=str(asking.id)) if own else slice_
+
+
 def titles(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
     """This function will name targets by their ids in the audit: region:coimbatore:2026-04 → Coimbatore, Apr 2026."""
     told = {}

@@ -33,7 +33,7 @@ def ageing(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) 
         said = Slice(age=age).sentence().partition(": ")[2]
         cells = [(lifecycle.STAGE[status].label, None), (said, None), (f"{count:,}", query(there))]
         rows.append([*cells, (visitor.exact(value), query(there))])
-    table("age", ("Stage", "In it for", "Opportunities", "Potential value"), rows)
+    table("age", ("Stage", "In it for", "Opportunities", "Potential value"), rows, (2, 3))
     stale = slice_.narrowed(attention="stale")
     late = visitor.ask(pipeline.listing, stale, "stage_since", 1, MOST) if stale else None
     st.subheader("Too long in their stage")
@@ -56,6 +56,7 @@ def ageing(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]) 
             ]
             for row in frames.rows(late.rows)
         ],
+        (3, 4),
     )
 
 

@@ -75,8 +75,7 @@ def breakdown(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str
 
 def _cell(parts: Mapping[str, tuple[str, Slice | None]], measure: str, key: str) -> dict[str, Any] | None:
     dimension, part = parts[{"value": "made", "won_value": "won", "lost": "lost"}[measure]]
-    narrowed = part.narrowed(**{dimension: key}) if part else None
-    return query(narrowed, measure) if narrowed else None
+    return query(part.narrowed(**{dimension: key}) if part else None, measure)
 
 
 def _ordered(found: pd.DataFrame, sort: str, by: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from crm_core.lifecycle import PIPELINE, STAGES
 TONES = {"blue": "#5b8fd6", "violet": "#8f7ad1", "green": "#3f9d6d", "red": "#c9655f", "gray": "#98a2ad"}
 STATUS_TONES = alt.Scale(domain=[s.label for s in STAGES], range=[TONES[s.tone] for s in STAGES])
 _TIPS = [alt.Tooltip("label:N", title=" "), alt.Tooltip("shown:N", title="Value"), alt.Tooltip("said:N", title=" ")]
-_NAMES: Any = alt.Axis(labelLimit=150, ticks=False, domain=False)
+_NAMES: Any = alt.Axis(labelLimit=150, labelOverlap=False, ticks=False, domain=False)
 
 
 def draw(

@@ -30,14 +30,14 @@ def page_number() -> int:
     return int(param("page")) if param("page").isdecimal() and len(param("page")) < 9 else 1
 
 
-def notices(visitor: Visitor, slice_: Filter, names: Callable[..., Any], also: Iterable[str]) -> dict[str, Any]:
+def notices(visitor: Visitor, slice_: Filter, of: Any, also: Iterable[str]) -> dict[str, Any]:
     """This function will name what the URL holds that nobody knows, and return the labels of what is known."""
     unknown = slices.unknown_keys(st.query_params, slice_, also)
     for key in unknown[:5]:
         st.info(f"“{plain(key[:60])}” in this link is not a filter; it was ignored.")
     if len(unknown) > 5:
         st.info(f"{len(unknown) - 5:,} more names in this link are no filters; they were ignored.")
-    known: dict[str, Any] = visitor.ask(names, slice_)
+    known: dict[str, Any] = visitor.ask(of.names, slice_)
     for sentence in slices.unknown_values(slice_, known):
         st.warning(plain(sentence))
     return known
@@ -46,7 +46,7 @@ def notices(visitor: Visitor, slice_: Filter, names: Callable[..., Any], also: I
 def filter_bar(
     visitor: Visitor,
     slice_: Filter,
-    choices: Callable[..., Mapping[str, str]],
+    of: Any,
     first: tuple[str, ...],
     keep: Mapping[str, Any] | None = None,
     without: tuple[str, ...] = (),
@@ -54,8 +54,8 @@ def filter_bar(
 ) -> None:
     """This function will show the filters of a slice; a change goes into the URL, and the URL is what is shown.
 
-    `first` stand in a row after what `lead` draws, the others under “More”, with a chip for each that is set; `choices` is
-    the core's verb for a dimension's values. The inputs are keyed by the slice they show, so another
+    `first` stand in a row after what `lead` draws, the others under “More”, with a chip for each that is set; `of` is
+    the core's module with the values of a dimension (`choices`) and of the slice (`names`). The inputs are keyed by the slice they show, so another
     URL (Back, Forward, a link) shows its own.
     """
     version = str(hash(slice_))
@@ -73,7 +73,10 @@ def filter_bar(
         show(name, dimensions[name].label, getattr(slice_, name), f"filter-{name}-{version}", apply, known)
 
     def known_of(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        return {name: visitor.ask(choices, name) for name in names if dimensions[name].kind not in INPUTS}
+        # what is chosen is known also where it is not offered
+        held = visitor.ask(of.names, slice_)
+        listed = [name for name in names if dimensions[name].kind not in INPUTS]
+        return {name: held.get(name, {}) | visitor.ask(of.choices, name) for name in listed}
 
     options = known_of((*first, *chosen))
     row = st.container(key="filters", horizontal=True, vertical_alignment="bottom")
@@ -193,18 +196,19 @@ def _between(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Ap
 
 def _day(name: str, label: str, chosen: tuple[str, ...], key: str, apply: Apply, _known: Mapping[str, str]) -> None:
     period = periods.parse(chosen[0]) if len(chosen) == 1 else None
+    shown = period.first if period else None  # a link may name a day that is yet to come
 
     def on() -> None:
         apply(name, str(st.session_state[f"{key}-day"] or "") or ())
 
     st.date_input(
         label,
-        value=period.first if period else None,
+        value=shown,
         key=f"{key}-day",
         on_change=on,
         format="DD/MM/YYYY",
         min_value=periods.FIRST_DAY,
-        max_value=periods.today(),
+        max_value=max(filter(None, (periods.today(), shown))),
     )
 
 

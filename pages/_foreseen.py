@@ -27,7 +27,8 @@ def foreseen(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]
         f"{counted(told.deals)} open now, {plain(visitor.compact(told.coming))} from deals still to come."
     )
     part = slice_.narrowed(status=lifecycle.PIPELINE)
-    link(f"The {counted(told.deals)} it is made of", "opportunities", query(part))
+    if part:
+        link(f"The {counted(told.deals)} it is made of", "opportunities", query(part))
     if not told.spans:
         st.caption("Of deals still to come none is expected: there are fewer than three spans before to learn from.")
     st.caption(
@@ -49,7 +50,7 @@ def foreseen(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]
     if rows:
         hits = sum(row[3][0] == "within" for row in rows)
         st.caption(f"As of the same point in each period; {hits} of {len(rows)} ended within their range.")
-        table("past", ("Period", "Foreseen", "Won", "It ended"), rows)
+        table("past", ("Period", "Foreseen", "Won", "It ended"), rows, (1, 2))
     else:
         st.info("There is no earlier period to compare with.")
     st.subheader("Win rates")
@@ -67,6 +68,6 @@ def foreseen(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str]
             ]
             for row in learnt.to_dict("records")
         ]
-        table("rates", ("Stage", "Days in it", "Value", "Win rate", "Won", "Learnt from"), rows)
+        table("rates", ("Stage", "Days in it", "Value", "Win rate", "Won", "Learnt from"), rows, (3, 4))
 
     beside("The rates by stage, days in it and value", "rates", rates)

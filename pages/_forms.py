@@ -162,18 +162,33 @@ def chosen_customer(visitor: Visitor, form: str, beside: Callable[[str], None], 
 
     One that the URL names and that is not there is said, never passed over.
     """
-    choices = visitor.ask(customers.choices)
     named = param("customer")
-    wanted = start or next((i for i in choices if str(i) == named), None)
-    if named and wanted is None:
+    wanted = start or (int(named) if named.isdecimal() and len(named) < 19 else None)
+    chosen = customer_input(visitor, "Customer *", f"{form}-customer_id", wanted)
+    if named and wanted not in visitor.ask(customers.choices, also=(wanted,) if wanted else ()):
         st.warning("The customer that this link names is not there or not active; choose one.")
-    chosen = st.selectbox(
-        "Customer *",
-        list(choices),
-        index=list(choices).index(wanted) if wanted in choices else None,
-        format_func=choices.get,
-        placeholder="Type to search the customer master",
-        key=f"{form}-customer_id",
-    )
     beside("customer_id")
     return chosen
+
+
+def customer_input(
+    visitor: Visitor, label: str, key: str, wanted: int | None = None, but: int | None = None
+) -> int | None:
+    """This function will ask for an active customer, `but` one; where there are more than a list offers, by a text first."""
+    held = tuple(filter(None, (wanted, st.session_state.get(key))))
+    known = visitor.ask(customers.choices, also=held)
+    if len(known) >= customers.MOST:
+        text = st.text_input(
+            "Find a customer", key=f"{key}-find", placeholder="Part of the name, then Enter",
+            help=f"There are more than {customers.MOST:,} customers; the list below has those that are found.",
+        )  # fmt: skip
+        known = visitor.ask(customers.choices, text, held)
+    offered = [i for i in known if i != but]
+    return st.selectbox(
+        label,
+        offered,
+        index=offered.index(wanted) if wanted in offered else None,
+        format_func=known.get,
+        placeholder="Type to search the customer master",
+        key=key,
+    )

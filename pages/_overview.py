@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from crm_core import frames, headline, lifecycle, money, periods, pipeline, steps, targets
+from crm_core import bridge, frames, headline, lifecycle, money, periods, pipeline, steps, targets
 from crm_core.access import Actor
-from crm_core.slices import Slice
+from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
 from pages._server import plain
 from pages._tables import NOTHING, beside, links, query, switch, table
@@ -50,7 +50,7 @@ def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
         rows = []
         for about, label, target, achieved, _count, percent, note in frames.rows(found):
             to = part.narrowed(**{kind: about}) if part else None
-            opens = query(to, "won_value") if to else None
+            opens = query(to, "won_value")
             share = _share(percent) + (f" ({note})" if note else "")
             cells = [(label, opens), (visitor.exact(target), None), (visitor.exact(achieved), opens)]
             rows.append([*cells, (share, None)])
@@ -82,8 +82,10 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
     span = headline.span(slice_, code)
     st.subheader(plain(f"What moved the pipeline, {periods.label(span)}"))
     found, marks = visitor.ask(_moved, slice_, span, visitor.currency)
+    if beside_it := [DIMENSIONS[name].label for name in bridge.BESIDE if getattr(slice_, name)]:
+        st.caption(f"Of the whole pipeline of this selection: “{'” and “'.join(beside_it)}” narrow no bridge.")
     parts = {"opening": found.opening, "closing": found.closing}
-    parts |= {step: slice_.but(moved=step, during=span) for step in found.steps["step"]}
+    parts |= {step: found.part.but(moved=step) for step in found.steps["step"]}
     picked = _charts.draw(
         _charts.waterfall, marks, f"bridge-{hash((slice_, span))}", 50 + 28 * len(marks), visitor.currency
     )

@@ -26,10 +26,10 @@ def period_input(code: str, go_to: Callable[[str], None]) -> None:
     key = f"period-{code}"
 
     def picked() -> None:
-        if (found := st.session_state[key]) != "custom":
+        found = st.session_state[key]
+        st.session_state["period-custom"] = found == "custom"
+        if found != "custom":
             go_to(found or "")
-        else:
-            st.session_state["period-custom"] = True
 
     st.selectbox(
         "Period",

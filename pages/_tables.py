@@ -16,9 +16,9 @@ NOTHING = "No opportunities for this selection."
 MOST = 12
 
 
-def query(part: Slice | None, measure: str = "value") -> dict[str, Any]:
-    """This function will give the URL parameters of the list of a part of the pipeline."""
-    return (part.to_params() if part else {}) | ({"sum": "won"} if measure == "won_value" else {})
+def query(part: Slice | None, measure: str = "value") -> dict[str, Any] | None:
+    """This function will give the URL parameters of the list of a part of the pipeline; None of an empty part, which has none."""
+    return None if part is None else part.to_params() | ({"sum": "won"} if measure == "won_value" else {})
 
 
 def lines(*texts: str | None) -> str:
@@ -51,11 +51,14 @@ def facts(name: str, *rows: tuple[str, str | None]) -> None:
             st.markdown("\n\n".join(chain.from_iterable(known)))
 
 
-def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]]) -> None:
-    """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,)."""
+def table(name: str, headings: Iterable[str], rows: list[list[tuple[str, Any]]], numbers: Collection[int] = ()) -> None:
+    """This function will show rows of cells: text, or a link to the list of its parameters or the record of its (id,).
+
+    The columns of `numbers` stand to the right; without any, all but the first.
+    """
     headings = list(headings)
     shown = rows if st.session_state.get(f"all-{name}") else rows[:MOST]
-    grid(name, headings, [[_cell(*cell) for cell in row] for row in shown], range(1, len(headings)))
+    grid(name, headings, [[_cell(*cell) for cell in row] for row in shown], numbers or range(1, len(headings)))
     if len(rows) > MOST:
         st.toggle(f"All {len(rows):,} rows", key=f"all-{name}")
 

@@ -87,8 +87,8 @@ st.segmented_control(
     label_visibility="collapsed",
 )
 first = ("person", "when") if view else ("q", "kind", "person", "action", "when")
-filter_bar(visitor, slice_, trail.choices, first, keep)
-known = notices(visitor, slice_, trail.names, ("page", "after", "view"))
+filter_bar(visitor, slice_, trail, first, keep)
+known = notices(visitor, slice_, trail, ("page", "after", "view"))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 shown = refusals() if view else changes()
 if not shown.count:

@@ -80,8 +80,8 @@ def moves(item) -> None:
 
 with head("Board"):
     view_bar(visitor, "board")
-filter_bar(visitor, slice_, pipeline.choices, ("q", "status", "region", "business_unit", "owner"), keep)
-known = notices(visitor, slice_, pipeline.names, ("sort",))
+filter_bar(visitor, slice_, pipeline, ("q", "status", "region", "business_unit", "owner"), keep)
+known = notices(visitor, slice_, pipeline, ("sort",))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 if slice_.moved or slice_.during:
     st.info("The board shows what stands, not what moved; the list shows that.")

@@ -7,7 +7,7 @@ from crm_core.errors import Refusal
 from crm_core.schema import OFFER_STATUSES
 from crm_core.slices import Slice
 from pages._customer_form import inputs
-from pages._forms import problems, save, show
+from pages._forms import customer_input, problems, save, show
 from pages._server import line
 from pages._tables import facts, grid, lines
 from pages._ui import all_changes, counted, enter, link, linked, load, param, plain, status
@@ -33,11 +33,11 @@ def source_lead() -> None:
 
 def merge_form(form: str) -> None:
     """This function will merge the customer into another, said twice."""
-    others = {i: name for i, name in visitor.ask(customers.choices).items() if i != record.id}
-    into = st.selectbox("Merge into", list(others), index=None, format_func=others.get, key=f"{form}-into")
+    into = customer_input(visitor, "Merge into", f"{form}-into", but=record.id)
     if into:
+        other = visitor.ask(customers.choices, also=(into,))[into]
         st.warning(
-            f"All its opportunities and offers go to {plain(others[into])}, and {plain(record.company)} "
+            f"All its opportunities and offers go to {plain(other)}, and {plain(record.company)} "
             "is closed for good. This cannot be undone."
         )
     if st.button("Merge for good", key=f"{form}-merge", type="primary", disabled=into is None):

@@ -28,7 +28,7 @@ SAID = ("achieved", "pipeline")
 KEPT = ("period", "view", "by", "sort", "against")
 
 visitor = enter("dashboard")
-slice_ = Slice.from_params(params())
+slice_ = Slice.from_params(params()).but(moved=None, during=None)
 kept = {name: param(name) for name in KEPT if param(name)}
 view = param("view") if param("view") in VIEWS else ""
 
@@ -108,8 +108,10 @@ def period() -> None:
     period_input(code, lambda found: go(slice_.to_params() | kept | {"period": found}))
 
 
-filter_bar(visitor, slice_, pipeline.choices, FILTERS, kept, ("moved", "during", "reached", "age"), period)
-said = slice_.sentence(notices(visitor, slice_, pipeline.names, KEPT))
+filter_bar(visitor, slice_, pipeline, FILTERS, kept, ("moved", "during", "reached", "age"), period)
+said = slice_.sentence(notices(visitor, slice_, pipeline, KEPT))
+if param("moved") or param("during"):
+    st.info("The dashboard shows what stands, not what moved; the list shows that.")
 st.caption(plain(said + (f"; period: {periods.label(code)}" if code else "; all time")))
 figures(code)
 stages(code)

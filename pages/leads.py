@@ -28,8 +28,8 @@ with head("Leads"):
     view_bar(visitor, "leads")
     if visitor.person.may("lead.create"):
         link("New lead", "new_lead", icon=":material/add:")
-filter_bar(visitor, slice_, leads.choices, ("q", "status", "owner", "source"), keep)
-known = notices(visitor, slice_, leads.names, VIEW)
+filter_bar(visitor, slice_, leads, ("q", "status", "owner", "source"), keep)
+known = notices(visitor, slice_, leads, VIEW)
 frame, turned = visitor.ask(leads.listing, slice_, sort, page_number(), after=param("after"))
 st.markdown(f":gray[{plain(slice_.sentence(known))}]")
 order(counted(turned.count, "leads"), SORT_LABELS, sort, slice_.to_params() | keep)

@@ -24,8 +24,8 @@ with head("Opportunities"):
     view_bar(visitor, "opportunities")
     if visitor.person.may("opportunity.create"):
         link("New opportunity", "new_opportunity", icon=":material/add:")
-filter_bar(visitor, slice_, pipeline.choices, ("q", "status", "region", "business_unit", "owner"), keep)
-known = notices(visitor, slice_, pipeline.names, VIEW)
+filter_bar(visitor, slice_, pipeline, ("q", "status", "region", "business_unit", "owner"), keep)
+known = notices(visitor, slice_, pipeline, VIEW)
 listing = visitor.ask(pipeline.listing, slice_, sort, page_number(), after=param("after"))
 items = frames.rows(listing.rows)
 back = {name: values for name, values in params().items() if name != "id"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crm_core import clock, lifecycle, opportunities, periods, pipeline, standings, steps
+from crm_core import clock, headline, lifecycle, opportunities, periods, pipeline, standings, steps
 from crm_core.database import Database
 from crm_core.slices import Slice
 from tests.conftest import ASKED, Office
@@ -170,3 +170,33 @@ def test_a_day_that_is_none_matches_nothing_and_is_named(office: Office) -> None
         slice_ = Slice(asof=asof)
         assert office.ask(pipeline.listing, office.kavya, slice_).count == 0
         assert {"asof": list(asof)} == slice_.malformed()
+        told = office.ask(headline.figures, office.kavya, slice_, "2026-11")
+        assert [] == [figure.name for figure in told if figure.value or figure.before or figure.count]
+        moved = office.ask(pipeline.movement, office.kavya, slice_, "2026-11")
+        assert (0, 0, True) == (moved.opening_value, moved.closing_value, moved.steps.empty)
+
+
+def test_a_period_that_begins_after_the_day_has_moved_nothing_yet(office: Office) -> None:
+    """The bridge begins and ends on the day; nothing is compared with what came later. The first day has none before it."""
+    made = office.opportunity(value="5 lakh")
+    day = periods.in_india(office.ask(opportunities.get, office.kavya, made).created_at).date()
+    later = periods.Period(day + timedelta(days=40), day + timedelta(days=50)).code()
+    for asof, value in ((day, 500_000), (periods.FIRST_DAY, 0)):
+        slice_ = Slice(asof=str(asof))
+        for code in (later, "1990-01"):
+            moved = office.ask(pipeline.movement, office.kavya, slice_, code)
+            change = moved.steps["change"].sum() if len(moved.steps) else 0
+            assert moved.closing_value == moved.opening_value + change, (asof, code)
+            told = {f.name: f for f in office.ask(headline.figures, office.kavya, slice_, later)}
+            assert (value, value) == (told["pipeline"].value, told["pipeline"].before)
+
+
+def test_a_step_opens_what_it_counts_whatever_narrows_the_tiles(office: Office) -> None:
+    """A bridge knows neither “Needs attention” nor “Reached”: its links do not either."""
+    office.opportunity(value="5 lakh")
+    office.opportunity(value="7 lakh", next_step="Call", next_step_on="2020-01-01")
+    for slice_ in (Slice(attention="overdue"), Slice(reached="won"), Slice(age="181-")):
+        moved = office.ask(pipeline.movement, office.kavya, slice_, headline.span(slice_))
+        assert ["new"] == list(moved.steps["step"])
+        listed = office.ask(pipeline.listing, office.kavya, moved.part.but(moved="new"))
+        assert (2, 1_200_000) == (listed.count, listed.change)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import openpyxl
+import pytest
 from playwright.sync_api import expect
 
 from crm_core import access, customers, leads, opportunities, pipeline, users
@@ -76,6 +77,31 @@ def test_a_link_is_followed_in_the_open_session_and_with_a_key_held_in_a_tab_of_
     page.go_back()
     expect(page.get_by_role("heading", name="Opportunities", exact=True)).to_be_visible()
     assert page.url == listed
+    for _ in range(2):  # to where one is already
+        page.locator(".st-key-rows-list a").first.evaluate("link => { link.href = location.href; link.click() }")
+    idle(page)
+    assert entries + 2 == page.evaluate("history.length")
+
+
+@pytest.mark.parametrize("held", [0, 150])
+def test_what_is_typed_comes_before_the_link_that_is_pressed(company, page, held):
+    """The text goes into the list's address, then the record opens at its own, also where the list is drawn anew meanwhile."""
+    address, database = company
+    visit(page, address, "/opportunities", person(database, "manager"))
+    page.get_by_label("Search").click()
+    page.keyboard.type("a")
+    link = page.locator(".st-key-rows-list a").nth(2)
+    to, box = link.get_attribute("href"), link.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.wait_for_timeout(held)
+    page.mouse.up()
+    page.wait_for_url(address + to)
+    expect(page.get_by_text("Back to the list")).to_be_visible()
+    idle(page)
+    assert page.url == address + to
+    page.go_back()
+    page.wait_for_url(address + "/opportunities?q=a")
 
 
 def test_reload_back_and_forward_show_the_slice_of_the_url(company, page):

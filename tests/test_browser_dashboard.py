@@ -52,6 +52,15 @@ def test_every_figure_of_the_headline_opens_as_many_as_it_counts(office: Office,
         says(page, f"{text} ·")
 
 
+@pytest.mark.parametrize("view", ["asof=2199-12-31", "moved=won&during=2026-11", "asof=2026-02-30&view=forecast"])
+def test_a_link_to_what_no_dashboard_shows_is_answered(office: Office, page: Page, view: str) -> None:
+    """A day to come, steps of the bridge, a day that is none: a page of figures, and no fault."""
+    sits(page, office, "meena", f"/?{view}&period={YEAR}")
+    expect(page.locator(".st-key-figures")).to_be_visible()
+    assert 0 == page.get_by_text("Something went wrong").count()
+    assert page.get_by_text("The dashboard shows what stands").count() == ("moved" in view)
+
+
 def test_the_won_figure_is_the_won_value_of_its_list(office: Office, page: Page) -> None:
     sits(page, office, "meena", f"/?period={YEAR}")
     won = office.ask(pipeline.listing, office.meena, Slice(status="won", closed=YEAR))

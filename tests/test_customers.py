@@ -143,6 +143,22 @@ def test_a_customer_who_comes_back_can_be_chosen_again(office: Office) -> None:
     assert office.opportunity(customer_id=made)
 
 
+def test_customers_who_would_read_alike_have_their_number_and_one_beyond_the_list_can_be_named(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merge cannot be undone, so nobody may have to guess; a link names a customer however many there are."""
+    one, two = (office.customer("Twin Pumps", city="Salem", phone=f"98400 1234{n}") for n in range(2))
+    vel = office.customer("Vel Mills", city="Salem")
+    named = {one: f"Twin Pumps, Salem (no. {one})", two: f"Twin Pumps, Salem (no. {two})"}
+    assert named | {vel: "Vel Mills, Salem"} == office.ask(customers.choices, office.asha)
+    monkeypatch.setattr(customers, "MOST", 2)
+    assert named == office.ask(customers.choices, office.asha, also=(0, -1, 2**70))
+    assert {*named, vel} == {*office.ask(customers.choices, office.asha, also=(vel,))}
+    assert {vel: "Vel Mills, Salem"} == office.ask(customers.choices, office.asha, "vel")
+    office.do(customers.deactivate, office.kavya, vel)
+    assert named == office.ask(customers.choices, office.asha, also=(vel,))
+
+
 def test_a_lead_sees_the_customers_it_resembles(office: Office) -> None:
     """The warning before converting a lead without an address: same phone, similar name; itself is left out."""
     known = office.customer("Amman Mills", phone="98400 12345")

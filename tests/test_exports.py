@@ -158,6 +158,7 @@ def test_a_workbook_holds_typed_cells(office: Office) -> None:
         (date(2026, 3, 31), "d", datetime(2026, 3, 31)),
         (datetime(2026, 3, 31, 18, 29, 59, tzinfo=UTC), "d", datetime(2026, 3, 31, 23, 59, 59)),
         (datetime(2026, 3, 31, 18, 30, tzinfo=UTC), "d", datetime(2026, 4, 1)),
+        (186.3, "n", 186.3),
         ("1,00,000", "s", "1,00,000"),
     ],
 )

@@ -175,6 +175,13 @@ def test_a_sales_engineer_reads_their_own_target_and_no_other(office: Office) ->
     assert (2 * LAKH, "Your own target.") == office.ask(targets.headline, office.asha, Slice(), [YEAR])[0]
     assert None is office.ask(targets.headline, office.asha, Slice(owner=office.ravi.user_id), [YEAR])[0][0]
     assert None is office.ask(targets.headline, office.arun, Slice(), [YEAR])[0][0]
+    told = {figure.name: figure for figure in office.ask(headline.figures, office.asha, Slice(), YEAR)}
+    assert (LAKH, Decimal(50)) == (told["achieved"].value, told["share"].value)
+    assert [1, 1, 2] == [told[name].count for name in ("achieved", "share", "average")]
+    for name in ("achieved", "average"):
+        assert told[name].count == office.ask(pipeline.listing, office.asha, told[name].part).count
+    whole = {f.name: f.value for f in office.ask(headline.figures, office.kavya, Slice(), YEAR)}
+    assert (250_000, 125_000) == (whole["achieved"], whole["average"])
     if office.name == "postgresql":
         assert [("owner", str(office.asha.user_id))] == [
             tuple(row) for row in office.app_sql("SELECT kind, about FROM target", by="asha")
