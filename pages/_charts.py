@@ -150,7 +150,7 @@ def _lit(pick: alt.Parameter) -> Any:
 
 def _beside(name: alt.Y, amount: str, words: str = "shown:N", room: float = 1.15) -> alt.LayerChart:
     """Words after the end of each bar, and as much room for them as the longest bar times `room`."""
-    said = _base().mark_text(aria=False, align="left", dx=5, fontSize=11, color=TONES["gray"])
+    said = _base().mark_text(aria=False, align="left", dx=5, fontSize=11, color="#747e8a")
     unseen = _base().mark_point(aria=False, opacity=0).transform_calculate(room=f"datum.{amount} * {room}")
     return said.encode(y=name, x=alt.X(f"{amount}:Q"), text=words) + unseen.encode(y=name, x=alt.X("room:Q"))
 

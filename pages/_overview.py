@@ -128,7 +128,7 @@ def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
     if not marks:
         st.info(NOTHING)
         return
-    height = 60 + 24 * len({mark["key"] for mark in marks})
+    height = 90 + 24 * len({mark["key"] for mark in marks})
     picked = _charts.draw(_charts.stacked, marks, f"open-{name}-{hash(slice_)}", height, visitor.currency)
     if picked and (clicked := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
         st.switch_page("opportunities.py", query_params=query(clicked))

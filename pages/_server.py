@@ -226,16 +226,18 @@ def on_script_error(error: Exception) -> bool:
 
 #: what means something to Markdown, and two spaces before the end of a line, which else is none
 _ESCAPED = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+-.!|<>~$:&@"} | {"\n": "  \n"})
-#: what Markdown would take for a link by itself
-_ADDRESS = re.compile(r"h(?=ttps?\\:)|w(?=ww\\\.)|(?<=[\w.+-])(?=\\@)", re.IGNORECASE)
+#: what Markdown would take for a link by itself, and Streamlit for an icon, an arrow or a sign
+_TAKEN = re.compile(
+    r"h(?=ttps?\\:)|w(?=ww\\\.)|(?<=[\w.+-])(?=\\@)|(?<=\\:)(?=[a-z+])|(?<=\\[-<>~])(?=\\[->]|\\?=)", re.IGNORECASE
+)
 
 
 def plain(text: str) -> str:
     """This function will escape stored text for an element that reads Markdown.
 
-    Addresses are broken by an empty span, which shows and copies as nothing.
+    Addresses and the like are broken by an empty span, which shows and copies as nothing.
     """
-    return _ADDRESS.sub(r"\g<0>:gray[]", text.translate(_ESCAPED))
+    return _TAKEN.sub(r"\g<0>:gray[]", text.translate(_ESCAPED))
 
 
 def line(text: str) -> str:

@@ -16,7 +16,7 @@ from crm_core.slices import LeadSlice, Slice
 from tests.browser import choose, heading, idle, picked, press, serving, sits, type_into
 from tests.conftest import Office
 
-HOSTILE = "# ![x](http://evil.test/x.png) <img src=x onerror=1> :red[x] $x$ [y](//evil.test) www.evil.test x@evil.test **b** `c`"
+HOSTILE = "# ![x](//evil.test/x.png) <img src=x> :red[x] $x$ [y](//evil.test) www.evil.test x@evil.test **b** `c` :sob: -> -- >= a"
 
 
 @pytest.fixture(scope="module")
