@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -82,11 +81,11 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     months = [f"{end:%Y-%m}" for end in ends]
     spans = [period, before, *map(periods.parse, months)]
     closings, mine = pipeline.flows(conn, actor, slice_, spans), targets.measured(person(conn, actor), slice_)
-    counted = closings if mine == slice_ else pipeline.flows(conn, actor, mine, spans) if mine else []
+    counted = closings if mine == slice_ else pipeline.flows(conn, actor, mine, spans)
     aims = targets.headline(conn, actor, slice_, [code, whole.code() if whole else "", *months])
     rows = [
-        Row(row[lifecycle.WON], row[lifecycle.LOST], own[lifecycle.WON] if own else pipeline.NOTHING, aim)
-        for row, own, (aim, _) in zip_longest(closings, counted, aims)
+        Row(row[lifecycle.WON], row[lifecycle.LOST], own[lifecycle.WON], aim)
+        for row, own, (aim, _) in zip(closings, counted, aims, strict=True)
     ]
     open_part, late_part = slice_.narrowed(status=lifecycle.PIPELINE), slice_.narrowed(attention="overdue")
     stood = [then, *ends[:-1], day]
@@ -94,10 +93,7 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     weights = forecast.weighted_on(conn, actor, slice_, [then, *ends[1::2]])
     weighted = [(held[0][0], weights[day]), *((0, weights[d]) for d in (then, *ends[1::2]))]
     is_won, is_closed = (closed(slice_, code or None, s) for s in (lifecycle.WON, (lifecycle.WON, lifecycle.LOST)))
-    achieved, whose = (
-        closed(mine, code or None, lifecycle.WON) if mine else None,
-        "" if mine == slice_ else " Your own.",
-    )
+    achieved, whose = closed(mine, code or None, lifecycle.WON), "" if mine == slice_ else " Your own."
     won, lost, why = rows[0].won, rows[0].lost, aims[0][1]
     counts = {is_closed: won.count + lost.count, is_won: won.count, achieved: rows[0].achieved.count}
     span, since = f"vs {periods.label(before.code())}" if before else "", f"vs {periods.day(then)}"
@@ -152,6 +148,6 @@ def _stocks(conn: Connection, actor: Actor, part: Slice | None, days: Sequence[d
     return [found[-1], *found]
 
 
-def closed(slice_: Slice, code: str | None, status: str | tuple[str, ...]) -> Slice | None:
+def closed(slice_: Slice | None, code: str | None, status: str | tuple[str, ...]) -> Slice | None:
     """This function will give what a slice closed in a period with an outcome; all of it where no period is named."""
-    return slice_.narrowed(status=status, **({"closed": code} if code else {}))
+    return slice_ and slice_.narrowed(status=status, **({"closed": code} if code else {}))

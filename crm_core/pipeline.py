@@ -168,13 +168,13 @@ def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> lis
 
 
 def flows(
-    conn: Connection, actor: Actor, slice_: Slice, spans: Sequence[periods.Period | None]
+    conn: Connection, actor: Actor, slice_: Slice | None, spans: Sequence[periods.Period | None]
 ) -> list[dict[str, Sums]]:
     """This function will count and sum what a slice in the actor's scope closed in each period, by outcome, in their order.
 
-    What `series` gives of each period and outcome, but in one reading; None is no period, and has nothing.
+    What `series` gives of each period and outcome, but in one reading; None is an empty slice or no period, and has nothing.
     """
-    asking, part = person(conn, actor), weighed(conn, slice_).narrowed(status=lifecycle.CLOSED)
+    asking, part = person(conn, actor), slice_ and weighed(conn, slice_).narrowed(status=lifecycle.CLOSED)
     found = [dict.fromkeys(lifecycle.CLOSED, NOTHING) for _ in spans]
     if part is None:
         return found

@@ -56,7 +56,7 @@ def test_each_filter_of_the_audit_goes_into_its_url_and_back_takes_it_away(offic
         ("When", "FY", "when", None),
     ):
         choose(page, label, option)
-        page.wait_for_function(f"location.search.includes('{name}=')")
+        page.wait_for_function("name => location.search.includes(`${name}=`)", arg=name)
         chosen.append(chosen[-1].but(**{name: value or in_url(page).when}))
         assert 0 < shows(page, office, chosen[-1]) < everything, label
     entry = office.ask(trail.listing, office.meena, chosen[-1])[0][0]
