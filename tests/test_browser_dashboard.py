@@ -61,6 +61,27 @@ def test_a_link_to_what_no_dashboard_shows_is_answered(office: Office, page: Pag
     assert page.get_by_text("The dashboard shows what stands").count() == ("moved" in view)
 
 
+def test_what_an_empty_part_counts_is_no_link(office: Office, page: Page) -> None:
+    """Else it would open everything."""
+    sits(page, office, "meena", f"/?status=won&view=forecast&period={YEAR}")
+    expect(page.get_by_text("How it did before")).to_be_visible()
+    assert 0 == page.get_by_role("link", name="it is made of").count()
+    for path in (f"/?view=ageing&reached=won&period={YEAR}", f"/?status=open&view=forecast&period={YEAR}"):
+        turn(page, path)
+        expect(page.locator("table").first).to_be_visible()
+        opened = page.locator("table a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        assert {"/opportunities", "/opportunities?sum=won"}.isdisjoint(opened), path
+
+
+def test_the_days_of_a_period_are_asked_for_only_while_it_is_to_be_one(office: Office, page: Page) -> None:
+    sits(page, office, "meena", "/")
+    choose(page, "Period", "Between two days")
+    expect(page.get_by_text("From and to day")).to_be_visible()
+    choose(page, "Period", periods.label(YEAR))
+    page.wait_for_url(re.compile(f"period={YEAR}"))
+    expect(page.get_by_text("From and to day")).to_have_count(0)
+
+
 def test_the_won_figure_is_the_won_value_of_its_list(office: Office, page: Page) -> None:
     sits(page, office, "meena", f"/?period={YEAR}")
     won = office.ask(pipeline.listing, office.meena, Slice(status="won", closed=YEAR))
