@@ -58,18 +58,12 @@ def _made(conn: Connection, actor: Actor, slice_: Slice) -> Select[Any]:
 
     from_status (None: it began), to_status, first, days, count, value (of the opportunities, in rupees).
     """
-    facts, made, before, earlier = (
-        slice_.facts,
-        transition.alias("made"),
-        transition.alias("before"),
-        transition.alias(),
-    )
-    of, until = made.c, periods.midnight(periods.next_day(slice_.day() or periods.today()))
-    same = before.c.opportunity_id == of.opportunity_id
-    last = select(before.c.at).where(same, before.c.seq < of.seq).order_by(before.c.seq.desc())
-    days = sql.india_day(of.at) - sql.india_day(last.limit(literal_column("1")).scalar_subquery())
-    same = and_(earlier.c.opportunity_id == of.opportunity_id, earlier.c.seq < of.seq, earlier.c.at < until)
-    again = exists().where(same, earlier.c.to_status == of.to_status)
+    facts, made, before = slice_.facts, transition.alias("made"), transition.alias("before")
+    of, was, until = made.c, before.c, periods.midnight(periods.next_day(slice_.day() or periods.today()))
+    earlier = and_(was.opportunity_id == of.opportunity_id, was.seq < of.seq)
+    last = select(was.at).where(earlier).order_by(was.seq.desc()).limit(literal_column("1"))
+    days = sql.india_day(of.at) - sql.india_day(last.scalar_subquery())
+    again = exists().where(earlier, was.at < until, was.to_status == of.to_status)
     keys = (of.from_status, of.to_status, not_(again).label("first"), days.label("days"))
     sums = (func.count(), func.sum(facts.c.value, type_=facts.c.value.type))
     # by the opportunities' own moves, not by all that were ever made
