@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,8 +55,7 @@ def choices(conn: Connection, actor: Actor, q: str = "", also: Sequence[int] = (
     if missing := [i for i in also if i not in known and 0 < i < 2**63]:
         rows += conn.execute(query.where(customer.c.id.in_(missing)).order_by(customer.c.name_key, customer.c.id))
     named = {row.id: row.company + (f", {row.city}" if row.city else "") for row in rows}
-    alike = Counter(named.values())
-    return {i: f"{name} (no. {i})" if alike[name] > 1 else name for i, name in named.items()}
+    return records.told_apart(named)
 
 
 def listing(

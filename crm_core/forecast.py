@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, literal, select, union_all
 
-from crm_core import clock, courses, lifecycle, periods, pipeline, sql, tallies, trigrams
+from crm_core import clock, courses, lifecycle, periods, pipeline, sql, tallies, trends, trigrams
 from crm_core.access import Actor, person
 from crm_core.courses import AGED
 from crm_core.schema import course, opportunity
@@ -244,7 +244,7 @@ def _held(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -
 def _summed(conn: Connection, actor: Actor, held: Slice, days: Sequence[date]) -> Iterator[tuple[date, Cell, Held]]:
     value = held.facts.c.value
     sums = (func.count(), func.sum(value, type_=value.type))
-    together = pipeline.stood(conn, person(conn, actor), held, days) if held.day() else None
+    together = trends.stood(conn, person(conn, actor), held, days) if held.day() else None
     if together is not None:
         asked, query = together
         keys = (asked.c.number, *_cell(held, asked.c.day))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from crm_core import forecast, lifecycle, periods, pipeline, targets
+from crm_core import forecast, lifecycle, periods, pipeline, targets, trends
 from crm_core.access import Actor, person
 from crm_core.periods import Period
 from crm_core.slices import Slice, weighed
@@ -80,8 +80,8 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     ends = periods.month_ends(day, MONTHS)
     months = [f"{end:%Y-%m}" for end in ends]
     spans = [period, before, *map(periods.parse, months)]
-    closings, mine = pipeline.flows(conn, actor, slice_, spans), targets.measured(person(conn, actor), slice_)
-    counted = closings if mine == slice_ else pipeline.flows(conn, actor, mine, spans)
+    closings, mine = trends.flows(conn, actor, slice_, spans), targets.measured(person(conn, actor), slice_)
+    counted = closings if mine == slice_ else trends.flows(conn, actor, mine, spans)
     aims = targets.headline(conn, actor, slice_, [code, whole.code() if whole else "", *months])
     rows = [
         Row(row[lifecycle.WON], row[lifecycle.LOST], own[lifecycle.WON], aim)
@@ -96,6 +96,7 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     achieved, whose = closed(mine, code or None, lifecycle.WON), "" if mine == slice_ else " Your own."
     won, lost, why = rows[0].won, rows[0].lost, aims[0][1]
     counts = {is_closed: won.count + lost.count, is_won: won.count, achieved: rows[0].achieved.count}
+    aimed_at = achieved if rows[0].aim is not None else None
     span, since = f"vs {periods.label(before.code())}" if before else "", f"vs {periods.day(then)}"
     aimed = f"vs {periods.label(whole.code())}" if whole and rows[1].aim is not None else ""
 
@@ -105,7 +106,7 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
     ) -> Figure:  # fmt: skip
         value, earlier, *trend = (None if (found := read(row)) is None else Decimal(found) for row in rows)
         known = earlier if since else None
-        return Figure(name, label, kind, value, known, since, part, counts[part], measure, meaning, tuple(trend))
+        return Figure(name, label, kind, value, known, since, part, counts.get(part, 0), measure, meaning, tuple(trend))
 
     def stock(name: str, label: str, kind: str, points: Sequence[Any], part: Slice | None, meaning: str) -> Figure:
         index = 0 if kind == "count" else 1
@@ -113,7 +114,7 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
         return Figure(name, label, kind, value, earlier, since, part, points[0][0], "value", meaning, tuple(trend))
 
     return [
-        flow("target", "Target", "money", lambda r: r.aim, why, since=aimed, part=achieved),
+        flow("target", "Target", "money", lambda r: r.aim, why, since=aimed, part=aimed_at),
         flow("achieved", "Achieved", "money", lambda r: r.achieved.won_value,
              f"Won value of what was won in the period.{whose}", part=achieved),
         flow("share", "Achieved %", "percent", lambda r: r.achieved.won_value * 100 / r.aim if r.aim else None,
@@ -144,7 +145,7 @@ def span(slice_: Slice, code: str = "", today: date | None = None) -> str:
 
 def _stocks(conn: Connection, actor: Actor, part: Slice | None, days: Sequence[date]) -> list[tuple[int, Decimal]]:
     """Now, then, and the ends of the months: `days` begin with then and end with now."""
-    found = pipeline.on_days(conn, actor, part, days) if part else [(0, Decimal(0))] * len(days)
+    found = trends.on_days(conn, actor, part, days) if part else [(0, Decimal(0))] * len(days)
     return [found[-1], *found]
 
 

@@ -277,9 +277,8 @@ def choices(conn: Connection, actor: Actor, name: str) -> dict[str, str]:
         return {stage.code: stage.label for stage in lifecycle.LEAD_STAGES}
     if name != "owner":
         return settings.labels(conn, {"source": "lead_source"}.get(name, name))
-    owning = select(lead.c.owner_id).where(leads_visible_to(asking))
-    query = select(app_user.c.id, app_user.c.name).where(app_user.c.id.in_(owning))
-    return {str(row.id): row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
+    owning = app_user.c.id.in_(select(lead.c.owner_id).where(leads_visible_to(asking)))
+    return {str(i): name for i, name in records.people(conn, owning).items()}
 
 
 def names(conn: Connection, actor: Actor, slice_: LeadSlice) -> dict[str, dict[str, str]]:

@@ -1,6 +1,6 @@
 """The numbers: totals and listings of a slice, all drawn from one expression.
 
-`_within` starts every read of opportunities here: the actor's scope first, then the slice. A tile
+`clauses` starts every read of opportunities here: the actor's scope first, then the slice. A tile
 and its list cannot disagree because they are the same rows.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -18,11 +17,8 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
-    Date,
-    FromClause,
     Select,
     Text,
-    and_,
     cast,
     func,
     literal,
@@ -37,7 +33,7 @@ from crm_core import (
     customers,
     frames,
     lifecycle,
-    periods,
+    records,
     settings,
     slices,
     sql,
@@ -47,7 +43,7 @@ from crm_core import (
     walks,
 )
 from crm_core.access import Actor, Person, person, visible_to
-from crm_core.schema import LISTS, PRODUCTS, app_user, customer, opportunity, standing
+from crm_core.schema import LISTS, PRODUCTS, app_user, customer, opportunity
 from crm_core.slices import AGES, ATTENTION, DIMENSIONS, Slice, group, weighed
 
 #: What a slice can be broken down by; `created` is the month.
@@ -93,24 +89,6 @@ class Sums:
 
 
 NOTHING = Sums(0, Decimal(0), Decimal(0), 0)
-
-
-@dataclass(frozen=True)
-class Movement:
-    """What moved a slice's open pipeline in a period; amounts in Decimal rupees.
-
-    `part` is the slice of the steps, whose lists are those of its `moved`; `opening` and `closing` are the slices
-    of the two days, None where the period has no beginning.
-    `steps` has the columns step (code), count (opportunities), change (signed); opening_value and
-    the changes add up to closing_value.
-    """
-
-    part: Slice
-    opening: Slice | None
-    closing: Slice
-    opening_value: Decimal
-    closing_value: Decimal
-    steps: pd.DataFrame
 
 
 def totals(conn: Connection, actor: Actor, slice_: Slice, by: str | tuple[str, ...] = ()) -> pd.DataFrame:
@@ -165,111 +143,6 @@ def series(conn: Connection, actor: Actor, parts: Sequence[Slice | None]) -> lis
     ]
     found = {row.number: Sums(*row[:-1]) for row in conn.execute(union_all(*queries))} if queries else {}
     return [found.get(number, NOTHING) for number in range(len(parts))]
-
-
-def flows(
-    conn: Connection, actor: Actor, slice_: Slice | None, spans: Sequence[periods.Period | None]
-) -> list[dict[str, Sums]]:
-    """This function will count and sum what a slice in the actor's scope closed in each period, by outcome, in their order.
-
-    What `series` gives of each period and outcome, but in one reading; None is an empty slice or no period, and has nothing.
-    """
-    asking, part = person(conn, actor), slice_ and weighed(conn, slice_).narrowed(status=lifecycle.CLOSED)
-    found = [dict.fromkeys(lifecycle.CLOSED, NOTHING) for _ in spans]
-    if part is None:
-        return found
-    left = [(number, 1, span) for number, span in enumerate(spans) if span]
-    if (known := tallies.query(asking, part, ("closed", "status"))) is not None:
-        near = [(number, *periods.near_months(span)) for number, _sign, span in left]
-        left = [(number, sign, span) for number, _whole, days in near for sign, span in days]
-        rows = conn.execute(known).all()
-        months = {code: month for code in {row.closed for row in rows} if (month := periods.parse(code))}
-        of = {code: [n for n, whole, _ in near if whole and whole.overlap(month)] for code, month in months.items()}
-        for code, status, *sums in rows:
-            for number in of.get(code, ()):
-                found[number][status] += Sums(*sums)
-    if left:
-        for place, status, *sums in conn.execute(_closed_in(asking, part, [span for *_, span in left])):
-            number, sign, _span = left[place]
-            found[number][status] += Sums(*(sign * amount for amount in sums))
-    return found
-
-
-def _closed_in(asking: Person, part: Slice, spans: Sequence[periods.Period]) -> Select[Any]:
-    """What a slice closed in spans, row by row: number of the span, status, count, value, won value, days."""
-    facts, first, last = part.facts, periods.midnight(periods.FIRST_DAY), periods.midnight(periods.LAST_DAY)
-    asked = union_all(
-        *(
-            select(
-                literal(number).label("number"),
-                literal(start or first, facts.c.closed_at.type).label("start"),
-                literal(end or last, facts.c.closed_at.type).label("end"),
-            )
-            for number, (start, end) in enumerate(span.bounds() for span in spans)
-        )
-    ).subquery("asked")
-    inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)
-    keys = (asked.c.number, facts.c.status)
-    # a span is short beside all that ever closed
-    where = map(trigrams.aside, _within(asking, part))
-    query = select(*keys, *_sums(facts), _days(facts)).join(facts, inside).where(*where)
-    return query.group_by(*keys)
-
-
-def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[tuple[int, Decimal]]:
-    """This function will count a slice in the actor's scope, and sum its value, at the end of each day, in their order.
-
-    What `series` gives as of each day, but for one reading of the tallies or the standings; a slice by
-    `reached`, `moved` or `during` is asked of `series`.
-    """
-    asking = person(conn, actor)
-    if "asof" in slice_.malformed():
-        return [(0, Decimal(0))] * len(days)
-    known = tallies.on_days(asking, slice_, tuple(days)) if days else None
-    if known is not None:
-        added = {number: (count, value) for number, count, value in conn.execute(known)}
-        spans = tallies.spans(days)
-        return [_added([added[n] for n, span in enumerate(spans) if day in span.days]) for day in days]
-    together = stood(conn, asking, slice_, days)
-    if together is None:
-        return [(r.count, r.value) for r in series(conn, actor, [slice_.but(asof=str(day)) for day in days])]
-    asked, query = together
-    rows = conn.execute(query.add_columns(asked.c.number, *_sums(standing)[:2]).group_by(asked.c.number))
-    found = {number: (int(count), Decimal(value)) for number, count, value in rows}
-    return [found.get(number, (0, Decimal(0))) for number in range(len(days))]
-
-
-def stood(
-    conn: Connection, asking: Person, slice_: Slice, days: Sequence[date]
-) -> tuple[FromClause, Select[Any]] | None:
-    """This function will select from `standing` what of a slice in a person's scope stood at the end of each day.
-
-    With it the days: number (from 0; of some rows None, which stood on none), day. None for a slice by
-    `reached`, `moved` or `during`, which is asked day by day.
-    """
-    if slice_.reached or slice_.moved or slice_.during:
-        return None
-    instant = standing.c.from_at.type
-    asked = union_all(
-        *(
-            select(
-                literal(number).label("number"),
-                literal(day, Date).label("day"),
-                literal(periods.midnight(periods.next_day(day)), instant).label("ended"),
-            )
-            for number, day in enumerate(days)
-        )
-    ).subquery("asked")
-    held = weighed(conn, slice_.but(asof=None)).conditions(standing, asked.c.day)
-    then = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended, *held)
-    # own records are few, and read once for all days; those of everybody are found day by day
-    own = not asking.may("opportunity.see_all")
-    both = standing.outerjoin(asked, then) if own else asked.join(standing, then)
-    return asked, select().select_from(both).where(_scope(asking, standing))
-
-
-def _added(changes: Sequence[tuple[int, Decimal]]) -> tuple[int, Decimal]:
-    return sum(count for count, _ in changes), sum((value for _, value in changes), Decimal(0))
 
 
 def parts(slice_: Slice, by: str, code: str = "") -> dict[str, tuple[str, Slice | None]]:
@@ -356,49 +229,15 @@ def listings(conn: Connection, actor: Actor, parts: Sequence[tuple[Slice, str]],
     return [listing(conn, actor, slice_, sort, per_page=per_page) for slice_, sort in parts]
 
 
-def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Movement:
-    """This function will tell what moved the open pipeline of a slice in a period (its code; none: ever).
-
-    A step's list is the slice with `moved` and `during`: its count and `change` equal the step's. The
-    period ends at the end of the day as of which the slice looks, or now.
-    """
-    asking, period = person(conn, actor), periods.parse(code) if code else periods.Period(None, None)
-    part = slice_.but(moved=None, during=code or None, **dict.fromkeys(bridge.BESIDE))
-    last = min((day for day in (period and period.last, part.day()) if day), default=None)
-    closing = part.but(during=None, asof=last and str(last)).narrowed(status=lifecycle.PIPELINE)
-    # a period that begins after the day has not brought anything yet
-    end = periods.next_day(last) if last else None
-    first = min(filter(None, (period.first, end))) if period and period.first else None
-    found = _steps(conn, asking, part, period and periods.Period(first, end))
-    ordered = [found[step] for step in steps.STEPS if step in found]
-    told = frames.framed(ordered, frames.columns("step", "count", "change"))
-    if closing is None or period is None or "asof" in part.malformed():
-        return Movement(part, None, part, Decimal(0), Decimal(0), told)
-    opening = closing.but(asof=str(periods.day_before(first))) if first and first > periods.FIRST_DAY else None
-    ends = {end: day for end in (opening, closing) if end and (day := end.day())}
-    sums = on_days(conn, actor, closing, list(ends.values())) if ends else []
-    worth = dict(zip(ends, (value for _count, value in sums), strict=True))
-    after = worth[closing] if closing in ends else series(conn, actor, [closing])[0].value
-    return Movement(part, opening, closing, worth[opening] if opening else Decimal(0), after, told)
-
-
-def _steps(conn: Connection, asking: Person, part: Slice, span: periods.Period | None) -> dict[str, tuple[Any, ...]]:
-    """Step, count and change by step, of what is kept of all steps if that knows them, else row by row."""
-    kept = tallies.moved(asking, part.but(during=None, asof=None), span) if span and not part.malformed() else None
-    made = bridge.steps(part)
-    query = bridge.counted(made).where(_scope(asking, made)) if kept is None else bridge.of_kept(part, kept)
-    return {row.step: tuple(row) for row in conn.execute(query)}
-
-
 def ids(conn: Connection, actor: Actor, slice_: Slice) -> list[int]:
     """This function will read the ids of a slice in the actor's scope, to do something with all of them."""
     facts, slice_ = slice_.facts, weighed(conn, slice_)
-    return list(conn.scalars(select(facts.c.id).where(*_within(person(conn, actor), slice_)).order_by(facts.c.id)))
+    return list(conn.scalars(select(facts.c.id).where(*clauses(person(conn, actor), slice_)).order_by(facts.c.id)))
 
 
 def rows_query(conn: Connection, actor: Actor, slice_: Slice, sort: str) -> Any:
     """This function will build the select of all rows of a listing (`Listing.rows`); shared with the export."""
-    where, order = _within(person(conn, actor), weighed(conn, slice_)), walks.Order.of(slice_.facts, sort)
+    where, order = clauses(person(conn, actor), weighed(conn, slice_)), walks.Order.of(slice_.facts, sort)
     return frames.changed(slice_).where(*where).order_by(*order.all())
 
 
@@ -435,7 +274,7 @@ def names(conn: Connection, actor: Actor, slice_: Slice) -> dict[str, dict[str, 
 
 def within(conn: Connection, actor: Actor, slice_: Slice) -> list[ColumnElement[bool]]:
     """This function will give the clauses of a slice in the actor's scope, on its facts, for other figures of it."""
-    return _within(person(conn, actor), weighed(conn, slice_))
+    return clauses(person(conn, actor), weighed(conn, slice_))
 
 
 def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: bool = False) -> Select[Any]:
@@ -447,8 +286,8 @@ def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: b
     if known is not None:
         return known
     facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
-    where = [*_within(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
-    return select(*keys, *_sums(facts), *([_days(facts)] if days else [])).where(*where).group_by(*keys)
+    where = [*clauses(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
+    return select(*keys, *sums(facts, days)).where(*where).group_by(*keys)
 
 
 def _parts(
@@ -463,16 +302,17 @@ def _parts(
     few = slice_.scanned is False or (not led and walks.sparse(conn, count, len(statuses), per_page))
     sparse = bool(indexed) and few
     if sparse or not indexed:
-        return [_within(asking, slice_)], sparse
+        return [clauses(asking, slice_)], sparse
     # SQLite would find what is overdue by its day, and sort it all
     late = map(trigrams.aside, Slice(attention=slice_.attention).conditions())
-    where = [*_within(asking, slice_.but(status=None, attention=None)), *late]
+    where = [*clauses(asking, slice_.but(status=None, attention=None)), *late]
     return [[opportunity.c.status == status, *where] for status in statuses], False
 
 
-def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
+def clauses(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
+    """This function will give the clauses of a weighed slice in a person's scope, on its facts."""
     facts = slice_.facts
-    where = [_scope(asking, facts), *slice_.standing_then()]
+    where = [scope(asking, facts), *slice_.standing_then()]
     if not slice_.moved and not slice_.during:
         if slice_.scanned is not False:
             return where + slice_.conditions(facts)
@@ -482,7 +322,8 @@ def _within(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
     return [*where, facts.c.id.in_(select(bridge.steps(slice_).c.id)), *beside.conditions(facts)]
 
 
-def _scope(asking: Person, facts: Any) -> ColumnElement[bool]:
+def scope(asking: Person, facts: Any) -> ColumnElement[bool]:
+    """This function will give the clause of what a person may see, of opportunities, their standings or their steps."""
     if facts is opportunity or asking.may("opportunity.see_all"):
         return visible_to(asking)
     # facts are that day's, rights are today's
@@ -490,23 +331,22 @@ def _scope(asking: Person, facts: Any) -> ColumnElement[bool]:
     return scope
 
 
-def _sums(facts: Any) -> list[ColumnElement[Any]]:
+def sums(facts: Any, days: bool = False) -> list[ColumnElement[Any]]:
+    """This function will sum facts: count, value and won_value; with `days` those from creation to close, of the closed."""
+    open_for = cells.measured(facts)["days"] if days else None
     return [
         func.count().label("count"),
         func.coalesce(func.sum(facts.c.value), 0, type_=facts.c.value.type).label("value"),
         func.coalesce(func.sum(facts.c.won_value), 0, type_=facts.c.won_value.type).label("won_value"),
+        *([func.coalesce(func.sum(open_for), 0).label("days")] if days else []),
     ]
-
-
-def _days(facts: Any) -> ColumnElement[Any]:
-    return func.coalesce(func.sum(cells.measured(facts)["days"]), 0).label("days")
 
 
 def _change(conn: Connection, asking: Person, slice_: Slice) -> Decimal | None:
     if not slice_.moved and not slice_.during:
         return None
     made = bridge.steps(slice_)
-    listed = select(slice_.facts.c.id).where(*_within(asking, slice_))
+    listed = select(slice_.facts.c.id).where(*clauses(asking, slice_))
     total = func.coalesce(func.sum(made.c.change), 0, type_=made.c.change.type)
     changed: Decimal = conn.execute(select(total).where(made.c.id.in_(listed))).scalar_one()
     return changed
@@ -534,8 +374,7 @@ def _places(conn: Connection, asking: Person, dimension: str) -> dict[str, str]:
 
 def _owners(conn: Connection, asking: Person) -> dict[str, str]:
     owning = [int(row.owner) for row in conn.execute(_counted(asking, Slice(), ("owner",)))]
-    query = select(app_user.c.id, app_user.c.name).where(sql.any_of(app_user.c.id, owning))
-    return {str(row.id): row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
+    return {str(i): name for i, name in records.people(conn, sql.any_of(app_user.c.id, owning)).items()}
 
 
 def _companies(conn: Connection, values: tuple[str, ...]) -> dict[str, str]:

@@ -1,14 +1,16 @@
-"""Reading one record: missing and not yours look the same."""
+"""Reading records: one that is missing and one that is not yours look the same; two that are named alike do not."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from crm_core import fields
 from crm_core.errors import NotFound
-from crm_core.schema import Record
+from crm_core.schema import Record, app_user
 
 
 def key(raw: Any, noun: str) -> int:
@@ -30,6 +32,18 @@ def one(conn: Connection, query: Any, noun: str, **given: Any) -> Record:
 def missing(noun: str) -> NotFound:
     """This function will say that there is no such record."""
     return NotFound(f"There is no such {noun}.")
+
+
+def told_apart(named: Mapping[int, str]) -> dict[int, str]:
+    """This function will give names by id as they are, but where two read alike each with its number behind it."""
+    alike = Counter(named.values())
+    return {i: f"{name} (no. {i})" if alike[name] > 1 else name for i, name in named.items()}
+
+
+def people(conn: Connection, *which: ColumnElement[bool]) -> dict[int, str]:
+    """This function will map users to their names, in the order of these, told apart."""
+    query = select(app_user.c.id, app_user.c.name).where(*which).order_by(app_user.c.name, app_user.c.id)
+    return told_apart({row.id: row.name for row in conn.execute(query)})
 
 
 class Once:

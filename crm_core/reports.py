@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from crm_core import clock, exports, frames, headline, periods, pipeline, preferences, sheets, steps
+from crm_core import clock, exports, frames, headline, periods, pipeline, preferences, sheets, steps, trends
 from crm_core.access import Actor, require
 from crm_core.slices import DIMENSIONS, Slice
 
@@ -28,7 +28,7 @@ def dashboard(conn: Connection, actor: Actor, slice_: Slice, code: str = "", url
     said = slice_.sentence(pipeline.names(conn, actor, slice_))
     whole = pipeline.series(conn, actor, [slice_])[0]
     span = headline.span(slice_, code)
-    moved = pipeline.movement(conn, actor, slice_, span)
+    moved = trends.movement(conn, actor, slice_, span)
     told: list[tuple[Any, ...]] = [(steps.STEPS[s], count, change) for s, count, change in frames.rows(moved.steps)]
     figures = [_figure(f) for f in headline.figures(conn, actor, slice_, code)]
     named: dict[str, sheets.Sheet] = {

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, select
 
-from crm_core import audit, fields, frames, lifecycle, periods, pipeline, settings, users
+from crm_core import audit, fields, frames, lifecycle, periods, pipeline, records, settings, users
 from crm_core.access import Actor, Person, person, require, targets_visible_to
 from crm_core.commands import CHANGED, command, put
 from crm_core.errors import Conflict, Invalid, Problems, Sentence
@@ -237,8 +237,8 @@ def _labels(conn: Connection, kind: str, also: Iterable[str]) -> dict[str, str]:
         entries = settings.entries(conn, "region")
         known, active = {e.code: e.label for e in entries}, {e.code: e.label for e in entries if e.active}
         return active | {code: known.get(code, code) for code in sorted(also) if code not in active}
-    able = {str(i): name for i, name in users.able_to_own(conn).items()}
-    if others := sorted(int(i) for i in also if i not in able):
-        query = select(app_user.c.id, app_user.c.name).where(app_user.c.id.in_(others))
-        able |= {str(row.id): row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
-    return able
+    able = users.able_to_own(conn)
+    if others := {int(i) for i in also} - able.keys():
+        known = records.people(conn, app_user.c.id.in_(sorted(others | able.keys())))
+        able = {i: known[i] for i in (*able, *(i for i in known if i in others))}
+    return {str(i): name for i, name in able.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from crm_core import audit, lifecycle, slices, sql, targets, trigrams, walks
+from crm_core import audit, lifecycle, records, slices, sql, targets, trigrams, walks
 from crm_core.access import Actor, require
 from crm_core.audit import Entry
 from crm_core.schema import LISTS, app_user, customer, lead, offer, opportunity
@@ -86,8 +86,7 @@ def choices(conn: Connection, actor: Actor, dimension: str) -> dict[str, str]:
         return {name: said[:1].upper() + said[1:] for name, said in sorted(audit.ACTIONS.items(), key=lambda a: a[1])}
     if dimension != "person":
         return {}
-    query = select(app_user.c.id, app_user.c.name).order_by(app_user.c.name, app_user.c.id)
-    return {str(row.id): row.name for row in conn.execute(query)}
+    return {str(i): name for i, name in records.people(conn).items()}
 
 
 def names(conn: Connection, actor: Actor, slice_: AuditSlice | slices.DenialSlice) -> dict[str, dict[str, str]]:

@@ -181,8 +181,7 @@ def _keep_an_admin(conn: Connection, old: Record) -> None:
 
 
 def _named(conn: Connection, roles: frozenset[str]) -> dict[int, str]:
-    query = select(app_user.c.id, app_user.c.name).where(app_user.c.active, app_user.c.role.in_(sorted(roles)))
-    return {row.id: row.name for row in conn.execute(query.order_by(app_user.c.name, app_user.c.id))}
+    return records.people(conn, app_user.c.active, app_user.c.role.in_(sorted(roles)))
 
 
 def _check_unit(conn: Connection, code: str | None, problems: Problems) -> None:

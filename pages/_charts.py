@@ -91,7 +91,7 @@ def against(currency: str) -> dict[str, Any]:
         .mark_tick(aria=False, color="#e0a23b", thickness=3, height={"band": 0.9})
         .encode(y=name, x=alt.X("target:Q"))
     )
-    return _spec(bars + ticks + _beside(name, "top", "words:N", 1.6))
+    return _spec(bars + ticks + _beside(name, "top", "words:N", 160))
 
 
 @functools.cache
@@ -161,10 +161,11 @@ def _lit(pick: alt.Parameter) -> Any:
     return alt.condition(pick, alt.value(1), alt.value(0.45))
 
 
-def _beside(name: alt.Y, amount: str, words: str = "shown:N", room: float = 1.15) -> alt.LayerChart:
-    """Words after the end of each bar, and as much room for them as the longest bar times `room`."""
+def _beside(name: alt.Y, amount: str, words: str = "shown:N", wide: int = 75) -> alt.LayerChart:
+    """Words after the end of each bar, and room for them behind the longest, so many pixels, however narrow the chart is."""
+    room = f"datum.{amount} * width / max(width - {wide}, 40)"
     said = _base().mark_text(aria=False, align="left", dx=5, fontSize=11, color=_INK)
-    unseen = _base().mark_point(aria=False, opacity=0).transform_calculate(room=f"datum.{amount} * {room}")
+    unseen = _base().mark_point(aria=False, opacity=0).transform_calculate(room=room)
     return said.encode(y=name, x=alt.X(f"{amount}:Q"), text=words) + unseen.encode(y=name, x=alt.X("room:Q"))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from crm_core import customers
+from pages._forms import kept
 
 
 def inputs(form: str, present: Mapping[str, Any], beside: Callable[[str], None]) -> dict[str, Any]:
@@ -19,6 +20,6 @@ def inputs(form: str, present: Mapping[str, Any], beside: Callable[[str], None])
         with columns[position // half]:
             ask = st.text_area if name == "notes" else st.text_input
             label = field.label + (" *" if field.required else "")
-            values[name] = ask(label, value=present.get(name) or "", key=f"{form}-{name}")
+            values[name] = ask(label, key=kept(form, name, present.get(name) or ""))
             beside(name)
     return values

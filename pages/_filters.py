@@ -119,7 +119,7 @@ def pager(turned: Any, params_: Mapping[str, Any]) -> None:
     def turn(label: str, number: int, after: str) -> None:
         st.button(label, disabled=not after, on_click=go, args=({**params_, "page": str(number), "after": after},))
 
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="pager"):
         turn("Previous", turned.page - 1, turned.previous)
         st.caption(f"Page {turned.page:,} of {turned.pages:,}", width="content")
         turn("Next", turned.page + 1, turned.next)

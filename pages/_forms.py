@@ -63,6 +63,20 @@ def clear(form: str) -> None:
         del st.session_state[key]
 
 
+def kept(form: str, name: str, stored: Any) -> str:
+    """This function will give the key of an input that holds what is stored until somebody changes it there.
+
+    So a form that is saved once more after somebody else's change undoes nothing that was not touched in it.
+    """
+    key, shown = f"{form}-{name}", f"{form}-shown-{name}"
+    before = st.session_state.get(shown)
+    # set only where it differs: what is set replaces what somebody is typing
+    if key not in st.session_state or (stored != before and st.session_state[key] == before):
+        st.session_state[key] = stored
+    st.session_state[shown] = stored
+    return key
+
+
 def problems(form: str, fields: Iterable[str] = ()) -> Callable[[str], None]:
     """This function will show a form's problems: those of no shown field at once, the others by the returned function.
 
@@ -114,14 +128,13 @@ def choice(
     beside: Callable[[str], None],
 ) -> Any:
     """This function will ask for one of some options, by its code or id, and return it, or None."""
-    keys = list(options)
     start = present.get(name)
     chosen = st.selectbox(
         label,
-        keys,
-        index=keys.index(start) if start in keys else None,
+        list(options),
+        index=None,
         format_func=lambda key: options[key],
-        key=f"{form}-{name}",
+        key=kept(form, name, start if start in options else None),
         placeholder="Choose",
     )
     beside(name)
@@ -138,7 +151,7 @@ def amount(
     visitor: Visitor, form: str, field: str, label: str, beside: Callable[[str], None], default: str = ""
 ) -> str:
     """This function will ask for an amount and say it in words, so that a lakh is not taken for a crore."""
-    text = st.text_input(label, value=default, key=f"{form}-{field}", placeholder="12,50,000 or 12.5 lakh or 1.2 cr")
+    text = st.text_input(label, key=kept(form, field, default), placeholder="12,50,000 or 12.5 lakh or 1.2 cr")
     told = st.empty()  # there from the start, so that nothing below it moves
     try:
         words = f"= {money.words(money.parse(text))}" if text else ""

@@ -9,7 +9,7 @@ import streamlit as st
 
 from crm_core import users
 from crm_core.schema import PRODUCTS
-from pages._forms import choice, listed
+from pages._forms import choice, kept, listed
 from pages._ui import Visitor
 
 
@@ -20,7 +20,7 @@ def inputs(visitor: Visitor, form: str, present: Mapping[str, Any], beside: Call
     texts = {"contact": "Contact *", "company": "Company *", "email": "E-mail", "phone": "Phone"}
     with left:
         for name, label in (texts | {"state": "State", "city": "City"}).items():
-            values[name] = st.text_input(label, value=present.get(name) or "", key=f"{form}-{name}")
+            values[name] = st.text_input(label, key=kept(form, name, present.get(name) or ""))
             beside(name)
     with right:
         values["source"] = choice(
@@ -34,6 +34,6 @@ def inputs(visitor: Visitor, form: str, present: Mapping[str, Any], beside: Call
         owner_id = present.get("owner_id") or visitor.person.id
         owners = owners if owner_id in owners else {owner_id: present.get("owner") or visitor.person.name, **owners}
         values["owner_id"] = choice(form, "owner_id", "Owner *", owners, {"owner_id": owner_id}, beside)
-        values["notes"] = st.text_area("Notes", value=present.get("notes") or "", key=f"{form}-notes")
+        values["notes"] = st.text_area("Notes", key=kept(form, "notes", present.get("notes") or ""))
         beside("notes")
     return values

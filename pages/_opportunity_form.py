@@ -9,7 +9,7 @@ import streamlit as st
 
 from crm_core import users
 from crm_core.schema import PRODUCTS
-from pages._forms import choice, listed
+from pages._forms import choice, kept, listed
 from pages._ui import Visitor
 
 
@@ -18,20 +18,23 @@ def inputs(
     form: str,
     present: Mapping[str, Any],
     beside: Callable[[str], None],
-    version: Any = None,
+    home: Any = None,
 ) -> dict[str, Any]:
-    """This function will show the inputs of an opportunity but its customer and value, and return what they hold."""
+    """This function will show the inputs of an opportunity but its customer and value, and return what they hold.
+
+    State and city follow the customer that is chosen (`home`) until somebody types there.
+    """
+    place = present if home is None else home._mapping
     left, right = st.columns(2)
     values: dict[str, Any] = {}
     with left:
-        values["title"] = st.text_input("Title", value=present.get("title") or "", key=f"{form}-title")
+        values["title"] = st.text_input("Title", key=kept(form, "title", present.get("title") or ""))
         beside("title")
         values["region"] = choice(
             form, "region", "Region *", listed(visitor, "region", present.get("region")), present, beside
         )
-        home = f"{form}-home-{version.id if version is not None else ''}"
         for name in ("state", "city"):
-            values[name] = st.text_input(name.capitalize(), value=present.get(name) or "", key=f"{home}-{name}")
+            values[name] = st.text_input(name.capitalize(), key=kept(form, name, place.get(name) or ""))
             beside(name)
         units = listed(visitor, "business_unit", present.get("business_unit"))
         start = dict(present) | {"business_unit": present.get("business_unit") or visitor.person.business_unit}
@@ -48,8 +51,10 @@ def inputs(
             form, "application_engineer_id", "Application engineer", engineers, present, beside
         )
         for name, label in (("expected_close_on", "Expected close"), ("next_step_on", "Next step on")):
-            values[name] = st.date_input(label, value=present.get(name), key=f"{form}-{name}", format="DD/MM/YYYY")
+            values[name] = st.date_input(
+                label, value=None, key=kept(form, name, present.get(name)), format="DD/MM/YYYY"
+            )
             beside(name)
-        values["next_step"] = st.text_input("Next step", value=present.get("next_step") or "", key=f"{form}-next_step")
+        values["next_step"] = st.text_input("Next step", key=kept(form, "next_step", present.get("next_step") or ""))
         beside("next_step")
     return values

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from crm_core import bridge, frames, headline, lifecycle, money, periods, pipeline, steps, targets
+from crm_core import bridge, frames, headline, lifecycle, money, periods, pipeline, steps, targets, trends
 from crm_core.access import Actor
 from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
@@ -100,8 +100,8 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
 
 def _moved(
     conn: Any, actor: Actor, slice_: Slice, span: str, currency: str
-) -> tuple[pipeline.Movement, list[dict[str, Any]]]:
-    found = pipeline.movement(conn, actor, slice_, span)
+) -> tuple[trends.Movement, list[dict[str, Any]]]:
+    found = trends.movement(conn, actor, slice_, span)
     level = found.opening_value
     bars = [("opening", "Opening", Decimal(0), level, level, "blue", 0)] if found.opening else []
     tones = {"new": "violet", "won": "green", "rejected": "gray", "lost": "red"}

@@ -26,7 +26,8 @@ addEventListener(
 );
 
 addEventListener("mouseup", (event) => {
-  if (!pressed || Math.hypot(event.clientX - place[0], event.clientY - place[1]) > 10) return;
+  if (Math.hypot(event.clientX - place[0], event.clientY - place[1]) > 10) pressed = "";
+  if (!pressed) return;
   const app = document.querySelector("[data-testid=stApp]");
   const until = performance.now() + 3000;
   const to = pressed;
@@ -43,4 +44,6 @@ addEventListener("click", (event) => {
   if (to) event.preventDefault();
   if (to && !pressed) follow(to);
   pressed = "";
+  // the next page of a list is read from its beginning
+  if (event.target.closest?.(".st-key-pager button")) document.querySelector("[class*=st-key-rows-]")?.scrollIntoView();
 });

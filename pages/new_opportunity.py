@@ -17,8 +17,7 @@ beside = problems(FORM, opportunities.FIELDS)
 customer_id = chosen_customer(visitor, FORM, beside)
 home = visitor.ask(customers.get, customer_id) if customer_id else None
 value = amount(visitor, FORM, "value", "Potential value (₹) *", beside)
-place = {"state": home.state, "city": home.city} if home else {}
-values = {"customer_id": customer_id, "value": value, **inputs(visitor, FORM, place, beside, home)}
+values = {"customer_id": customer_id, "value": value, **inputs(visitor, FORM, {}, beside, home)}
 if st.button("Save opportunity", type="primary", key=f"{FORM}-save"):
     made = save(visitor, FORM, opportunities.create, values)
     st.switch_page("opportunity.py", query_params={"id": str(made)})

@@ -4,7 +4,7 @@ import streamlit as st
 
 from crm_core import settings
 from crm_core.schema import LISTS
-from pages._forms import problems, save, show
+from pages._forms import kept, problems, save, show
 from pages._ui import enter, require
 
 visitor = enter("settings")
@@ -24,7 +24,7 @@ for row in visitor.ask(settings.rows, name):
     show(form, row.version)
     beside = problems(form, ["label"])
     with st.container(key=f"row-{name}-{row.code}", horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Name", value=row.label, key=f"{form}-label", label_visibility="collapsed")
+        text = st.text_input("Name", key=kept(form, "label", row.label), label_visibility="collapsed")
         if st.button("Rename", key=f"{form}-save", disabled=text == row.label):
             run(form, settings.rename, row.code, text, seen=row.version)
         if st.button("Retire" if row.active else "Offer again", key=f"{form}-retire"):

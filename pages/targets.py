@@ -5,7 +5,7 @@ import streamlit as st
 
 from crm_core import lifecycle, money, periods, stage_limits, targets
 from crm_core.errors import Refusal
-from pages._forms import problems, save, show, wrong
+from pages._forms import kept, problems, save, show, wrong
 from pages._server import plain
 from pages._ui import enter, go, param, refused, require
 
@@ -83,15 +83,15 @@ def in_words(text: str) -> str:
 def stages() -> None:
     """This function will show the days after which a stage is too long, to be changed."""
     form = "limits"
-    kept = visitor.ask(stage_limits.listing)
-    seen = {status: version for status, (_days, version) in kept.items()}
+    limits = visitor.ask(stage_limits.listing)
+    seen = {status: version for status, (_days, version) in limits.items()}
     show(form, seen)
-    beside = problems(form, kept)
+    beside = problems(form, limits)
     typed = {}
-    for column, (status, (days, _version)) in zip(st.columns(4), kept.items(), strict=False):
+    for column, (status, (days, _version)) in zip(st.columns(4), limits.items(), strict=False):
         with column:
-            label, start = f"{lifecycle.STAGE[status].label}, days", "" if days is None else str(days)
-            typed[status] = st.text_input(label, value=start, key=f"{form}-{status}", placeholder="No limit")
+            label, key = f"{lifecycle.STAGE[status].label}, days", kept(form, status, "" if days is None else str(days))
+            typed[status] = st.text_input(label, key=key, placeholder="No limit")
             beside(status)
     if st.button("Save limits", key=f"{form}-save"):
         save(visitor, form, stage_limits.set_limits, typed, seen=seen)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from crm_core import pipeline, users
 from crm_core.access import ROLE_LABELS
-from pages._forms import choice, listed, problems, save, show
+from pages._forms import choice, kept, listed, problems, save, show
 from pages._ui import counted, enter, require
 
 visitor = enter("users")
@@ -27,7 +27,7 @@ def inputs(form: str, present: Mapping[str, Any], fields: Mapping[str, Any]) -> 
     values: dict[str, Any] = {}
     for name in ("name", "email"):
         if name in fields:
-            values[name] = st.text_input(fields[name].label + " *", value=present.get(name) or "", key=f"{form}-{name}")
+            values[name] = st.text_input(fields[name].label + " *", key=kept(form, name, present.get(name) or ""))
             beside(name)
     values["role"] = choice(form, "role", "Role *", ROLE_LABELS, present, beside)
     units = listed(visitor, "business_unit", present.get("business_unit"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crm_core import clock, headline, lifecycle, opportunities, periods, pipeline, standings, steps
+from crm_core import clock, headline, lifecycle, opportunities, periods, pipeline, standings, steps, trends
 from crm_core.database import Database
 from crm_core.slices import Slice
 from tests.conftest import ASKED, Office
@@ -98,7 +98,7 @@ def check_groups(conn: Any, actor: Any, part: Slice) -> None:
 
 
 def check_bridge(conn: Any, actor: Any, part: Slice, first: date, last: date) -> None:
-    moved = pipeline.movement(conn, actor, part, f"{first}..{last}")
+    moved = trends.movement(conn, actor, part, f"{first}..{last}")
     assert moved.opening_value + sum(moved.steps["change"], Decimal(0)) == moved.closing_value
     before, after = (
         part.but(asof=str(day)).narrowed(status=lifecycle.PIPELINE) for day in (first - timedelta(days=1), last)
@@ -118,7 +118,7 @@ def test_every_kind_of_step_is_met(office: Office) -> None:
     met = set()
     for seed in range(2):
         a_busy_company(office, random.Random(seed), days=40)
-        moved = office.ask(pipeline.movement, office.kavya, Slice(region="coimbatore"))
+        moved = office.ask(trends.movement, office.kavya, Slice(region="coimbatore"))
         met |= set(moved.steps["step"])
     assert set(steps.STEPS) == met
 
@@ -172,7 +172,7 @@ def test_a_day_that_is_none_matches_nothing_and_is_named(office: Office) -> None
         assert {"asof": list(asof)} == slice_.malformed()
         told = office.ask(headline.figures, office.kavya, slice_, "2026-11")
         assert [] == [figure.name for figure in told if figure.value or figure.before or figure.count]
-        moved = office.ask(pipeline.movement, office.kavya, slice_, "2026-11")
+        moved = office.ask(trends.movement, office.kavya, slice_, "2026-11")
         assert (0, 0, True) == (moved.opening_value, moved.closing_value, moved.steps.empty)
 
 
@@ -184,7 +184,7 @@ def test_a_period_that_begins_after_the_day_has_moved_nothing_yet(office: Office
     for asof, value in ((day, 500_000), (periods.FIRST_DAY, 0)):
         slice_ = Slice(asof=str(asof))
         for code in (later, "1990-01"):
-            moved = office.ask(pipeline.movement, office.kavya, slice_, code)
+            moved = office.ask(trends.movement, office.kavya, slice_, code)
             change = moved.steps["change"].sum() if len(moved.steps) else 0
             assert moved.closing_value == moved.opening_value + change, (asof, code)
             told = {f.name: f for f in office.ask(headline.figures, office.kavya, slice_, later)}
@@ -196,7 +196,7 @@ def test_a_step_opens_what_it_counts_whatever_narrows_the_tiles(office: Office) 
     office.opportunity(value="5 lakh")
     office.opportunity(value="7 lakh", next_step="Call", next_step_on="2020-01-01")
     for slice_ in (Slice(attention="overdue"), Slice(reached="won"), Slice(age="181-")):
-        moved = office.ask(pipeline.movement, office.kavya, slice_, headline.span(slice_))
+        moved = office.ask(trends.movement, office.kavya, slice_, headline.span(slice_))
         assert ["new"] == list(moved.steps["step"])
         listed = office.ask(pipeline.listing, office.kavya, moved.part.but(moved="new"))
         assert (2, 1_200_000) == (listed.count, listed.change)

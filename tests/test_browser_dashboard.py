@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from crm_core import money, opportunities, periods, pipeline
+from crm_core import money, opportunities, periods, pipeline, trends
 from crm_core.database import Database
 from crm_core.slices import Slice
 from tests.browser import choose, counts, heading, idle, in_url, lists, press, sits, tile, turn
@@ -106,7 +106,7 @@ def test_a_click_on_a_segment_of_a_bar_opens_exactly_its_opportunities(office: O
 def test_every_step_of_the_bridge_opens_what_moved_by_as_much(office: Office, page: Page) -> None:
     """The bridge adds up, and each step's list says the same count and change."""
     sits(page, office, "meena", f"/?period={YEAR}&product=valve")
-    moved = office.ask(pipeline.movement, office.meena, Slice(product="valve"), YEAR)
+    moved = office.ask(trends.movement, office.meena, Slice(product="valve"), YEAR)
     page.get_by_text("The steps as links").click()
     steps = {step: (int(count), change) for step, count, change in moved.steps.itertuples(index=False)}
     assert moved.opening_value + sum((change for _n, change in steps.values()), Decimal(0)) == moved.closing_value
@@ -168,9 +168,10 @@ def test_the_bar_the_view_and_the_period_go_into_the_url_and_back_undoes_them(of
     expect(heading(page, "Potential value by region")).to_be_visible()
 
 
-def test_at_phone_width_every_table_fits(office: Office, page: Page) -> None:
+@pytest.mark.parametrize("wide", [390, 1024])
+def test_on_a_phone_or_a_tablet_every_table_fits(office: Office, page: Page, wide: int) -> None:
     """No cell beyond the edge of the screen, and no name broken letter by letter."""
-    page.set_viewport_size({"width": 390, "height": 900})
+    page.set_viewport_size({"width": wide, "height": 900})
     paths = [f"/?view={view}&period={YEAR}" for view in ("breakdown", "ageing", "forecast")]
     for path in (*paths, "/opportunities", "/leads", "/customers", "/audit", "/customer?id=1"):
         sits(page, office, "meena", path)
@@ -178,7 +179,7 @@ def test_at_phone_width_every_table_fits(office: Office, page: Page) -> None:
         cells = page.locator("table :is(th, td):visible").evaluate_all(
             "all => all.map(c => [c.innerText, c.getBoundingClientRect().right, c.getBoundingClientRect().width])"
         )
-        assert [] == [text for text, right, width in cells if right > 390 or (len(text) > 9 and width < 40)], path
+        assert [] == [text for text, right, width in cells if right > wide or (len(text) > 9 and width < 40)], path
 
 
 def test_a_dashboard_left_open_shows_a_change_by_itself(office: Office, page: Page) -> None:

@@ -175,6 +175,7 @@ def test_the_leads_list_is_filtered_searched_and_paged_by_its_url(office: Office
     press(page, "Next")
     expect(page.get_by_text("Page 2 of 2")).to_be_visible()
     expect(page.get_by_role("link", name="Palani Looms")).to_have_count(3)
+    expect(page.locator(".st-key-rows-leads")).to_be_in_viewport()
     page.reload()
     expect(page.get_by_text("Page 2 of 2")).to_be_visible()
     page.go_back()
@@ -285,6 +286,39 @@ def test_a_form_opened_before_somebody_elses_change_says_what_changed_and_keeps_
     expect(page.get_by_text("Kavya changed City from nothing to Salem")).to_be_visible()
     expect(page.get_by_label("Title", exact=True)).to_have_value("Cooling water")
     assert (None, "Salem") == (record(office, made).title, record(office, made).city)
+
+
+def test_saved_once_more_a_form_undoes_nothing_that_was_not_touched_in_it(office: Office, page: Page) -> None:
+    """What somebody else saved meanwhile stands in the form, whatever kind of input it is; what was typed stays."""
+    made = office.opportunity(value="5 lakh", title="Old title")
+    sits(page, office, "asha", f"/opportunity?id={made}")
+    page.get_by_text("Edit", exact=True).click()
+    type_into(page, "Title", "Cooling water")
+    theirs = {"title": "Theirs", "city": "Salem", "value": "7 lakh", "region": "outer_chennai", "product": "valve"}
+    office.do(opportunities.edit, office.kavya, made, theirs | {"next_step_on": "2027-01-05"})
+    press(page, "Save changes")
+    expect(page.get_by_label("City", exact=True)).to_have_value("Salem")
+    expect(page.get_by_label("Potential value (₹) *", exact=True)).to_have_value("700000")
+    expect(picked(page, "Region *")).to_have_value("Outer Chennai")
+    press(page, "Save changes")
+    expect(page.get_by_text("Cooling water").first).to_be_visible()
+    now = record(office, made)
+    assert ("Cooling water", "Salem", Decimal(700_000)) == (now.title, now.city, now.value)
+    assert ("outer_chennai", "valve", "2027-01-05") == (now.region, now.product, str(now.next_step_on))
+
+
+def test_where_a_customer_is_fills_what_nobody_typed(office: Office, page: Page) -> None:
+    """A state or a city that was typed before the customer was chosen stays."""
+    office.customer("Erode Dyes", state="Tamil Nadu", city="Erode")
+    office.customer("Mysuru Silks", state="Karnataka", city="Mysuru")
+    sits(page, office, "asha", "/new_opportunity")
+    type_into(page, "City", "Bhavani")
+    choose(page, "Customer *", "erode dyes")
+    expect(page.get_by_label("State", exact=True)).to_have_value("Tamil Nadu")
+    expect(page.get_by_label("City", exact=True)).to_have_value("Bhavani")
+    choose(page, "Customer *", "mysuru")
+    expect(page.get_by_label("State", exact=True)).to_have_value("Karnataka")
+    expect(page.get_by_label("City", exact=True)).to_have_value("Bhavani")
 
 
 def test_going_back_or_reloading_after_a_save_saves_nothing_again(office: Office, page: Page) -> None:

@@ -32,6 +32,7 @@ from crm_core import (
     stage_limits,
     targets,
     trail,
+    trends,
     users,
     views,
 )
@@ -205,23 +206,23 @@ POLICY = {
     "pipeline.series": Rule(
         LISTS, "", lambda conn, actor, it: pipeline.series(conn, actor, [Slice(customer=it.customer)])[0].count
     ),
-    "pipeline.flows": Rule(
+    "trends.flows": Rule(
         LISTS,
         "",
         lambda conn, actor, it: sum(
-            s.count for s in pipeline.flows(conn, actor, Slice(customer=it.customer), [Period(None, None)])[0].values()
+            s.count for s in trends.flows(conn, actor, Slice(customer=it.customer), [Period(None, None)])[0].values()
         ),
     ),
-    "pipeline.on_days": Rule(
-        LISTS, "", lambda conn, actor, it: pipeline.on_days(conn, actor, Slice(customer=it.customer), [today()])[0][0]
+    "trends.on_days": Rule(
+        LISTS, "", lambda conn, actor, it: trends.on_days(conn, actor, Slice(customer=it.customer), [today()])[0][0]
     ),
     "pipeline.breakdown": Rule(
         LISTS,
         "",
         lambda conn, actor, it: sum(pipeline.breakdown(conn, actor, Slice(customer=it.customer), "product")["count"]),
     ),
-    "pipeline.movement": Rule(
-        LISTS, "", lambda conn, actor, it: len(pipeline.movement(conn, actor, Slice(customer=it.customer)).steps)
+    "trends.movement": Rule(
+        LISTS, "", lambda conn, actor, it: len(trends.movement(conn, actor, Slice(customer=it.customer)).steps)
     ),
     "pipeline.rows_query": Rule(
         LISTS,

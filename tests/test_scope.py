@@ -41,6 +41,7 @@ from crm_core import (
     steps,
     targets,
     trail,
+    trends,
     users,
     views,
 )
@@ -258,7 +259,7 @@ def flows(company: Company, name: str) -> tuple[Any, Any]:
     """What a period closed, by outcome, is what the list of that part counts and sums."""
     wanted, got = [], []
     for slice_, code in itertools.product(company.slices(), (YEAR, "2026-05")):
-        found = company.ask(pipeline.flows, name, slice_, [periods.parse(code), None])
+        found = company.ask(trends.flows, name, slice_, [periods.parse(code), None])
         for status, sums in found[0].items():
             part = headline.closed(slice_, code, status)
             listed = company.ask(pipeline.listing, name, part) if part else None
@@ -272,7 +273,7 @@ def flows(company: Company, name: str) -> tuple[Any, Any]:
 def on_days(company: Company, name: str) -> tuple[Any, Any]:
     slices = [s for s in company.slices() if not s.closed]
     listed = [company.ask(pipeline.listing, name, s) for s in slices]
-    got = [company.ask(pipeline.on_days, name, s, [date(2020, 1, 1), periods.today()]) for s in slices]
+    got = [company.ask(trends.on_days, name, s, [date(2020, 1, 1), periods.today()]) for s in slices]
     return [[(0, 0), (r.count, r.value)] for r in listed], got
 
 
@@ -293,7 +294,7 @@ def movement(company: Company, name: str) -> tuple[Any, Any]:
     """The bridge of a person is that of the admin, less what is not theirs."""
     wanted, got = [], []
     for slice_ in (Slice(), Slice(region="coimbatore")):
-        moved = company.ask(pipeline.movement, name, slice_)
+        moved = company.ask(trends.movement, name, slice_)
         told = {step: (count, change) for step, count, change in moved.steps.itertuples(index=False)}
         for step in steps.STEPS:
             rows = company.ask(pipeline.listing, "meena", slice_.but(moved=step), per_page=1000).rows
@@ -625,10 +626,10 @@ READS: dict[str, Oracle] = {
     "pipeline.split": split,
     "pipeline.ids": ids,
     "pipeline.series": series,
-    "pipeline.flows": flows,
-    "pipeline.on_days": on_days,
+    "trends.flows": flows,
+    "trends.on_days": on_days,
     "pipeline.breakdown": breakdown,
-    "pipeline.movement": movement,
+    "trends.movement": movement,
     "headline.figures": headline_figures,
     "reports.dashboard": report,
     "pipeline.choices": deal_choices,

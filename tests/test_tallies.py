@@ -23,6 +23,7 @@ from crm_core import (
     pipeline,
     standings,
     tallies,
+    trends,
 )
 from crm_core.cells import MOVED
 from crm_core.database import open_database
@@ -179,12 +180,12 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
                     listed, rows = (pipeline.listing(conn, actor, s) for s in (asked, row_by_row(asked)))
                     assert (rows.count, rows.value, rows.won_value) == (listed.count, listed.value, listed.won_value)
                 days = [*(date.fromisoformat(day) for day in turns), periods.today()]
-                at_once = pipeline.on_days(conn, actor, slice_, days)
-                assert at_once == pipeline.on_days(conn, actor, row_by_row(slice_), days), slice_
+                at_once = trends.on_days(conn, actor, slice_, days)
+                assert at_once == trends.on_days(conn, actor, row_by_row(slice_), days), slice_
                 spans = [*map(periods.parse, SPANS), None, periods.Period(None, None)]
                 for asked in (slice_, slice_.but(asof=turns[-1])):
-                    found = pipeline.flows(conn, actor, asked, spans)
-                    assert found == pipeline.flows(conn, actor, row_by_row(asked), spans), asked
+                    found = trends.flows(conn, actor, asked, spans)
+                    assert found == trends.flows(conn, actor, row_by_row(asked), spans), asked
                 parts = [None, slice_, slice_.but(asof=turns[0]), row_by_row(slice_)]
                 assert pipeline.series(conn, actor, parts) == pipeline.series(conn, actor, [*map(rows_of, parts)])
     assert known > 100
@@ -211,7 +212,7 @@ def test_the_bridge_of_what_is_kept_is_that_of_the_rows(office: Office, seed: in
                 for code in ("", *chance.sample(SPANS, 4)):
                     asked = slice_.but(asof=chance.choice((None, "2026-04-15", "2026-04-30", "2026-02-30")))
                     rows, kept = (
-                        pipeline.movement(conn, actor, one, code)
+                        trends.movement(conn, actor, one, code)
                         for one in (asked.but(status=tuple(lifecycle.STAGE)), asked)
                     )
                     assert rows.steps.values.tolist() == kept.steps.values.tolist(), (asked, code)
@@ -235,8 +236,8 @@ def test_the_tallies_tell_every_day_what_the_rows_tell(office: Office, seed: int
     for actor in office.people.values():
         with office.database.read() as conn:
             for slice_ in chance.sample(late(office), 5):
-                found = pipeline.on_days(conn, actor, slice_, AGEING)
-                assert found == pipeline.on_days(conn, actor, row_by_row(slice_), AGEING), slice_
+                found = trends.on_days(conn, actor, slice_, AGEING)
+                assert found == trends.on_days(conn, actor, row_by_row(slice_), AGEING), slice_
                 met.update(found)
             for slice_ in (weighed[0], *chance.sample(weighed[1:], 2)):
                 told = forecast.weighted_on(conn, actor, slice_, AGEING)
@@ -257,7 +258,7 @@ def test_overdue_by_hand(office: Office) -> None:
     }
 
     def late_days(*changes: tuple[str, Any], **more: Any) -> list[int]:
-        made, before = 0, office.ask(pipeline.on_days, office.kavya, Slice(attention="overdue"), days)
+        made, before = 0, office.ask(trends.on_days, office.kavya, Slice(attention="overdue"), days)
         for at, change in changes:
             with office.database.write() as conn:
                 clock.start(conn, datetime.fromisoformat(at))
@@ -267,7 +268,7 @@ def test_overdue_by_hand(office: Office) -> None:
                     opportunities.move(conn, office.kavya, made, change, dict(ASKED[change]))
                 else:
                     opportunities.edit(conn, office.kavya, made, change)
-        after = office.ask(pipeline.on_days, office.kavya, Slice(attention="overdue"), days)
+        after = office.ask(trends.on_days, office.kavya, Slice(attention="overdue"), days)
         return [day.day for day, (was, _), (now, _) in zip(days, before, after, strict=True) if now > was]
 
     days = [date(2026, 4, day) for day in range(1, 31)]

@@ -19,6 +19,7 @@ from crm_core import (
     stage_limits,
     targets,
     trail,
+    trends,
     users,
 )
 from crm_core.errors import Conflict, Invalid, NotAllowed
@@ -349,6 +350,8 @@ def test_the_headline_sets_achieved_against_target_now_before_and_by_month(offic
         figures("")["target"].since,
     )
     assert "" == figures("2026-04")["target"].since, "March had none"
+    assert told["achieved"].part == told["target"].part is not None
+    assert None is figures("")["target"].part, "what is not set is of no opportunities"
 
 
 def test_without_a_period_the_bridge_begins_where_the_open_pipeline_is_compared(office: Office) -> None:
@@ -358,5 +361,5 @@ def test_without_a_period_the_bridge_begins_where_the_open_pipeline_is_compared(
     for part in (Slice(), Slice(asof="2026-09-15", region="coimbatore")):
         assert ("2026-08-17..2026-09-15", "2026-q1") == (headline.span(part, "", today), headline.span(part, "2026-q1"))
     figure = next(f for f in office.ask(headline.figures, office.kavya, Slice()) if f.name == "pipeline")
-    told = office.ask(pipeline.movement, office.kavya, Slice(), headline.span(Slice()))
+    told = office.ask(trends.movement, office.kavya, Slice(), headline.span(Slice()))
     assert (figure.before, figure.value) == (told.opening_value, told.closing_value)

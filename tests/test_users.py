@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from crm_core import opportunities, users
+from crm_core import leads, opportunities, pipeline, targets, trail, users
 from crm_core.database import open_database
 from crm_core.errors import Conflict, Invalid, NotAllowed, NotFound, Refusal
+from crm_core.slices import Slice
 from tests.conftest import Office
 
 UMA = {"name": "Uma", "email": "uma@example.in", "role": "sales_engineer"}
@@ -27,6 +28,31 @@ def test_whom_a_record_may_be_given_to_depends_on_who_asks(office: Office) -> No
     }.items():
         found = office.ask(users.owners, office.people[name])
         assert {office.people[w].user_id: w.title() for w in wanted} == found
+
+
+def test_two_of_one_name_are_told_apart(office: Office) -> None:
+    """Wherever somebody is chosen or charted; whoever is alone with a name has it as it is."""
+    other = office.do(users.add, office.meena, UMA | {"name": "Asha"})
+    asha = office.asha.user_id
+    office.opportunity("asha")
+    office.opportunity(owner_id=other)
+    office.lead("asha")
+    office.lead(owner_id=other)
+    wanted = {asha: f"Asha (no. {asha})", other: f"Asha (no. {other})"}
+    offered = [
+        office.ask(users.owners, office.kavya),
+        office.ask(users.engineers, office.kavya),
+        office.ask(pipeline.choices, office.kavya, "owner"),
+        office.ask(leads.choices, office.kavya, "owner"),
+        office.ask(trail.choices, office.kavya, "person"),
+    ]
+    for found in offered:
+        assert wanted == {int(i): name for i, name in found.items() if int(i) in wanted}
+        assert "Kavya" == {int(i): name for i, name in found.items()}.get(office.kavya.user_id, "Kavya")
+    office.at("won", owner_id=other)
+    office.do(users.deactivate, office.meena, other)
+    charted = office.ask(targets.achieved, office.kavya, "owner", Slice())
+    assert set(wanted.values()) <= set(charted["label"])
 
 
 def test_anybody_but_a_viewer_can_be_named_as_application_engineer(office: Office) -> None:

@@ -23,6 +23,7 @@ from crm_core import (
     settings,
     targets,
     trail,
+    trends,
     users,
 )
 from crm_core.access import Actor
@@ -191,7 +192,7 @@ class Bench:
 
             def core(_round: int, code: str = code) -> Any:
                 with self.database.read() as conn:
-                    return pipeline.movement(conn, self.cast.manager, Slice(), code)
+                    return trends.movement(conn, self.cast.manager, Slice(), code)
 
             floors: dict[str, Any] = {"indexes": lambda _round, s=start, e=end: floor.moved(s, e)}
             yield Operation(f"bridge: one {name}", core, floors, _steps)
@@ -204,8 +205,8 @@ class Bench:
         in_pipeline = Slice(status=lifecycle.PIPELINE)
         calls: tuple[tuple[str, Callable[..., Any], tuple[Any, ...]], ...] = (
             ("headline", headline.figures, (Slice(), YEAR)),
-            ("overdue, 14 days of it", pipeline.on_days, (Slice(attention="overdue"), DAYS)),
-            ("open pipeline, 14 days of it", pipeline.on_days, (in_pipeline, DAYS)),
+            ("overdue, 14 days of it", trends.on_days, (Slice(attention="overdue"), DAYS)),
+            ("open pipeline, 14 days of it", trends.on_days, (in_pipeline, DAYS)),
             ("weighted, 7 days of it", forecast.weighted_on, (Slice(), DAYS[::2])),
             ("what was won, 14 periods", pipeline.series, ([headline.closed(Slice(), m, "won") for m in MONTHS],)),
             ("stages", pipeline.series, (parts,)),
@@ -215,13 +216,13 @@ class Bench:
             ("flow", flow.flow, (Slice(created=YEAR),)),
             ("forecast of a running period", forecast.likely, (Slice(), running)),
             ("the same, as it was at the same point of six before", forecast.backtest, (Slice(), running)),
-            ("bridge of one business unit, one year", pipeline.movement, (Slice(business_unit="valves"), YEAR)),
+            ("bridge of one business unit, one year", trends.movement, (Slice(business_unit="valves"), YEAR)),
             ("newest change", audit.latest, ()),
         )
         for name, verb, given in calls:
             yield self._read(f"page: {name}", verb, *given)
         own = self.cast.engineer
-        yield self._read("page: own bridge of one year", pipeline.movement, Slice(), YEAR, actor=own)
+        yield self._read("page: own bridge of one year", trends.movement, Slice(), YEAR, actor=own)
         yield self._read("page: own, as of a past day", pipeline.totals, Slice(asof=str(PAST_DAY)), "status", actor=own)
 
     def _others(self) -> Iterator[Operation]:
