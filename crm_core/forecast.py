@@ -247,7 +247,7 @@ def _summed(conn: Connection, actor: Actor, held: Slice, days: Sequence[date]) -
     together = trends.stood(conn, person(conn, actor), held, days) if held.day() else None
     if together is not None:
         asked, query = together
-        keys = (asked.c.number, *_cell(held, asked.c.day))
+        keys = (asked.c.number, *_cell(held, asked))
         query = query.add_columns(*keys, *sums).group_by(*keys)
     else:
         queries: list[Select[Any]] = []

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
+    FromClause,
     Select,
     Text,
     cast,
@@ -315,11 +316,25 @@ def clauses(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
     where = [scope(asking, facts), *slice_.standing_then()]
     if not slice_.moved and not slice_.during:
         if slice_.scanned is not False:
-            return where + slice_.conditions(facts)
+            return where + conditions(asking, slice_, facts)
         others = [*where, *slice_.but(q=None).conditions(facts)]
         return [*map(trigrams.aside, others), *Slice(q=slice_.q, scanned=False).conditions(facts)]
     beside = Slice(asof=slice_.asof, **{name: getattr(slice_, name) for name in bridge.BESIDE})
     return [*where, facts.c.id.in_(select(bridge.steps(slice_).c.id)), *beside.conditions(facts)]
+
+
+def conditions(asking: Person, slice_: Slice, facts: FromClause, scanned: bool = False) -> list[ColumnElement[bool]]:
+    """This function will give the clauses of a weighed slice on facts, told so that SQLite begins where there is least to read.
+
+    Its indexes begin with a status, which is a large part of all records; so it may begin there where a region or an
+    owner follows, but not where a customer or whose they are leads to few, nor where all are `scanned`.
+    """
+    leads_on = slice_.region or slice_.owner
+    few = slice_.customer or not asking.may("opportunity.see_all")
+    if leads_on or not (few or scanned or (facts is opportunity and len(slice_.status) > 1)):
+        return slice_.conditions(facts)
+    of_status = Slice(status=slice_.status).conditions(facts)
+    return [*slice_.but(status=None).conditions(facts), *map(trigrams.aside, of_status)]
 
 
 def scope(asking: Person, facts: Any) -> ColumnElement[bool]:

@@ -389,6 +389,7 @@ standing = Table(
     # with what the largest of a past day are told by
     Index("ix_standing_status", "status", "to_at", "from_at", "value", "status_at", "id"),
     Index("ix_standing_from_at", "from_at"),
+    Index("ix_standing_customer_id", "customer_id"),
     *(Index(f"ix_standing_{name}", name, "status", "to_at", "from_at") for name in ("owner_id", "region")),
     *(
         Index(f"ix_standing_{name}", *columns, sqlite_where=there, postgresql_where=there)

@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, ClassVar, Self, TypeVar
 
 from sqlalchemy import (
@@ -318,16 +318,21 @@ def unknown_keys(params: Iterable[str], slice_: Filter, also: Iterable[str] = ()
 def group(name: str, slice_: Slice, day: Any = None) -> ColumnElement[Any]:
     """This function will give what to group a slice by for a dimension: its column, the month or the band of it.
 
-    As of another day than the slice's, if given: a date or a column of days.
+    As of another day than the slice's, if given: a date, or rows of days with what `since` gives of each.
     """
     dimension = DIMENSIONS[name]
     column: ColumnElement[Any] = slice_.facts.c[dimension.column.key]
     if dimension.kind == "range":
         return sql.india_month(column)
     if dimension.kind == "days":
-        age = _age(slice_.facts, slice_.day() or periods.today() if day is None else day)
-        return case(*((age <= int(band.split("-")[1]), band) for band in AGES[:-1]), else_=AGES[-1])
+        begins: Any = day.c if isinstance(day, FromClause) else since(day or slice_.day() or periods.today())
+        return case(*((column >= begins[band], band) for band in AGES[:-1]), else_=AGES[-1])
     return column
+
+
+def since(day: date) -> dict[str, datetime]:
+    """This function will give the instant since when what is in a band of ages at the end of a day, or a lower one, has been in its stage."""
+    return {band: periods.midnight(periods.days_before(day, int(band.split("-")[1]))) for band in AGES[:-1]}
 
 
 def _tidy(given: Any, kind: str) -> Values:

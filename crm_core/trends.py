@@ -9,12 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Date, FromClause, Select, and_, literal, select, union_all
+from sqlalchemy import Connection, Date, FromClause, Select, and_, literal, or_, select, union_all
 
-from crm_core import bridge, frames, lifecycle, periods, pipeline, steps, tallies, trigrams
+from crm_core import bridge, frames, lifecycle, periods, pipeline, sql, steps, tallies, trigrams
 from crm_core.access import Actor, Person, person
 from crm_core.schema import standing
-from crm_core.slices import Slice, weighed
+from crm_core.slices import Slice, since, weighed
+
+#: Up to how many days or spans are each found by themselves; for more, all that a slice ever was is read once.
+FEW = 2
 
 
 @dataclass(frozen=True)
@@ -57,31 +60,38 @@ def flows(
             for number in of.get(code, ()):
                 found[number][status] += pipeline.Sums(*sums)
     if left:
-        for place, status, *sums in conn.execute(_closed_in(asking, part, [span for *_, span in left])):
-            number, sign, _span = left[place]
-            found[number][status] += pipeline.Sums(*(sign * amount for amount in sums))
+        days = [(number, sign, *map(_number, _ends(span))) for number, sign, span in left]
+        read = [span for *_, span in left] if known is not None else [_whole([span for *_, span in left])]
+        for day, status, *sums in conn.execute(_closed_in(asking, part, read, found=known is None)):
+            for number, sign, first, after in days:
+                if first <= day < after:
+                    found[number][status] += pipeline.Sums(*(sign * amount for amount in sums))
     return found
 
 
-def _closed_in(asking: Person, part: Slice, spans: Sequence[periods.Period]) -> Select[Any]:
-    """What a slice closed in spans, row by row: number of the span, status, count, value, won value, days."""
-    facts, first, last = part.facts, periods.midnight(periods.FIRST_DAY), periods.midnight(periods.LAST_DAY)
-    asked = union_all(
-        *(
-            select(
-                literal(number).label("number"),
-                literal(start or first, facts.c.closed_at.type).label("start"),
-                literal(end or last, facts.c.closed_at.type).label("end"),
-            )
-            for number, (start, end) in enumerate(span.bounds() for span in spans)
-        )
-    ).subquery("asked")
-    inside = and_(facts.c.closed_at >= asked.c.start, facts.c.closed_at < asked.c.end)
-    keys = (asked.c.number, facts.c.status)
-    # a span is short beside all that ever closed
-    where = map(trigrams.aside, pipeline.clauses(asking, part))
-    query = select(*keys, *pipeline.sums(facts, days=True)).join(facts, inside).where(*where)
-    return query.group_by(*keys)
+def _closed_in(asking: Person, part: Slice, spans: Sequence[periods.Period], found: bool) -> Select[Any]:
+    """What a slice closed in spans, row by row: day (since 1970), status, count, value, won value, days.
+
+    From what is `found` of the slice, or of the spans, which are short beside all that ever closed.
+    """
+    facts, where = part.facts, pipeline.clauses(asking, part)
+    inside = or_(*(sql.between(facts.c.closed_at, *map(periods.midnight, _ends(span))) for span in spans))
+    keys = (sql.india_day(facts.c.closed_at).label("day"), facts.c.status)
+    query = select(*keys, *pipeline.sums(facts, days=True)).group_by(*keys)
+    return query.where(inside, *(where if found else map(trigrams.aside, where)))
+
+
+def _ends(span: periods.Period) -> tuple[date, date]:
+    return span.first or periods.FIRST_DAY, span.after or periods.LAST_DAY
+
+
+def _whole(spans: Sequence[periods.Period]) -> periods.Period:
+    firsts, afters = zip(*map(_ends, spans), strict=True)
+    return periods.Period(min(firsts), max(afters))
+
+
+def _number(day: date) -> int:
+    return (day - date(1970, 1, 1)).days
 
 
 def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[tuple[int, Decimal]]:
@@ -112,7 +122,7 @@ def stood(
 ) -> tuple[FromClause, Select[Any]] | None:
     """This function will select from `standing` what of a slice in a person's scope stood at the end of each day.
 
-    With it the days: number (from 0; of some rows None, which stood on none), day. None for a slice by
+    With it the days: number (from 0; of some rows None, which stood on none), day, and what `since` gives. None for a slice by
     `reached`, `moved` or `during`, which is asked day by day.
     """
     if slice_.reached or slice_.moved or slice_.during:
@@ -124,16 +134,23 @@ def stood(
                 literal(number).label("number"),
                 literal(day, Date).label("day"),
                 literal(periods.midnight(periods.next_day(day)), instant).label("ended"),
+                *(literal(at, instant).label(band) for band, at in since(day).items()),
             )
             for number, day in enumerate(days)
         )
     ).subquery("asked")
-    held = weighed(conn, slice_.but(asof=None)).conditions(standing, asked.c.day)
-    then = and_(standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended, *held)
-    # own records are few, and read once for all days; those of everybody are found day by day
-    own = not asking.may("opportunity.see_all")
-    both = standing.outerjoin(asked, then) if own else asked.join(standing, then)
-    return asked, select().select_from(both).where(pipeline.scope(asking, standing))
+    held = weighed(conn, slice_.but(asof=None))
+    of_the_day = {name: getattr(held, name) for name in ("attention", "age")}
+    then = [standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended]
+    then += Slice(**of_the_day).conditions(standing, asked.c.day)
+    part, where = held.but(**dict.fromkeys(of_the_day)), [pipeline.scope(asking, standing)]
+    # own records and a customer's are few, and read once for all days; others are found day by day, if these are few
+    if asking.may("opportunity.see_all") and not held.customer and len(days) <= FEW:
+        return asked, select().select_from(asked.join(standing, and_(*then))).where(*where, *part.conditions(standing))
+    where += pipeline.conditions(asking, part, standing, scanned=True)
+    first, last = (periods.midnight(periods.next_day(day)) for day in (min(days), max(days)))
+    ever = map(trigrams.aside, (standing.c.from_at < last, standing.c.to_at >= first))
+    return asked, select().select_from(standing.outerjoin(asked, and_(*then))).where(*where, *ever)
 
 
 def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Movement:

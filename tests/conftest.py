@@ -195,6 +195,7 @@ def furnish(database: Database) -> None:
 
 #: What takes back a migration, by its revision. A column first: SQLite drops none once a trigger names a table that is gone.
 UNDONE = {
+    "0012": ["DROP INDEX ix_standing_customer_id"],
     "0011": [
         *(f"DROP INDEX ix_lead_by_{name}" for name in ("created_at", "changed_at", "search", "status")),
         *(f"DROP INDEX ix_audit_{name}" for name in ("recorded_at", "by_id", "action", "entity_id")),
