@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from crm_core import forecast, lifecycle, periods, pipeline, targets, trends
+from crm_core import forecast, frames, lifecycle, periods, pipeline, targets, trends
 from crm_core.access import Actor, person
 from crm_core.periods import Period
 from crm_core.slices import Slice, weighed
@@ -135,6 +135,21 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
         stock("overdue", "Overdue next steps", "count", late, late_part,
               "Open opportunities whose next step lies before the day; it takes no period."),
     ]  # fmt: skip
+
+
+def stages(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> dict[str, tuple[int, Decimal, Decimal]]:
+    """This function will count each status of a slice, and sum its value and won value: of the closed what was closed in a period.
+
+    What the slices of `closed` come to, an empty one to nothing.
+    """
+    found = dict.fromkeys(lifecycle.STAGE, (0, Decimal(0), Decimal(0)))
+    if part := slice_.narrowed(status=lifecycle.PIPELINE) if code else slice_:
+        rows = frames.rows(pipeline.totals(conn, actor, part, "status"))
+        found |= {status: (count, value, won_value) for status, count, value, won_value in rows}
+    if code:
+        outcomes = trends.flows(conn, actor, slice_, [periods.parse(code)])[0]
+        found |= {status: (sums.count, sums.value, sums.won_value) for status, sums in outcomes.items()}
+    return found
 
 
 def span(slice_: Slice, code: str = "", today: date | None = None) -> str:

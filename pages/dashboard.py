@@ -72,19 +72,19 @@ def figures(code: str) -> None:
 def stages(code: str) -> None:
     """This function will show each stage's count and value, a link each: of the closed ones those of the period."""
     parts = {s.code: headline.closed(slice_, code if s.closed else "", s.code) for s in lifecycle.STAGES}
-    found = dict(zip(parts, visitor.ask(pipeline.series, list(parts.values())), strict=True))
+    found = visitor.ask(headline.stages, slice_, code)
     shown = [s for s in lifecycle.STAGES if not slice_.status or s.code in slice_.status]
     with st.container(horizontal=True, key="stages"):
         for stage in shown:
-            sums, measure = found[stage.code], "won_value" if "won_value" in stage.holds else "value"
-            amount = getattr(sums, measure)
+            (count, value, won_value), won = found[stage.code], "won_value" in stage.holds
+            amount, measure = (won_value, "won_value") if won else (value, "value")
             told = [
                 status(stage.code),
                 f"**{plain(visitor.compact(amount))}**",
                 f":gray[{plain(visitor.exact(amount))}]",
             ]
             if part := parts[stage.code]:
-                told.append(linked(counted(sums.count), "opportunities", query(part, measure)))
+                told.append(linked(counted(count), "opportunities", query(part, measure)))
             tile(*told)
 
 

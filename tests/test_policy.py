@@ -232,6 +232,11 @@ POLICY = {
         ).first(),
     ),
     "headline.figures": Rule("all xxxxx", "", every(headline.figures, Slice())),
+    "headline.stages": Rule(
+        LISTS,
+        "",
+        lambda conn, actor, it: sum(n for n, *_ in headline.stages(conn, actor, Slice(customer=it.customer)).values()),
+    ),
     "audit.latest": Rule("all xxxxx", "", every(audit.latest)),
     "reports.dashboard": Rule("all x.xx.", "export", every(reports.dashboard, Slice())),
     "flow.flow": Rule(

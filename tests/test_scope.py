@@ -306,6 +306,19 @@ def movement(company: Company, name: str) -> tuple[Any, Any]:
     return wanted, got
 
 
+def headline_stages(company: Company, name: str) -> tuple[Any, Any]:
+    """Each stage counts and sums what its list does."""
+    wanted, got = [], []
+    for slice_, code in itertools.product(company.slices(), ("", YEAR, "2026-05", "no period")):
+        found = company.ask(headline.stages, name, slice_, code)
+        for stage in lifecycle.STAGES:
+            part = headline.closed(slice_, code if stage.closed else "", stage.code)
+            listed = company.ask(pipeline.listing, name, part) if part else None
+            wanted.append((listed.count, listed.value, listed.won_value) if listed else (0, 0, 0))
+            got.append(found[stage.code])
+    return wanted, got
+
+
 def headline_figures(company: Company, name: str) -> tuple[Any, Any]:
     figures = company.ask(headline.figures, name, Slice(), "fy2026-27")
     wanted = [len(company.in_slice(name, f.part)) if f.part else 0 for f in figures]
@@ -631,6 +644,7 @@ READS: dict[str, Oracle] = {
     "pipeline.breakdown": breakdown,
     "trends.movement": movement,
     "headline.figures": headline_figures,
+    "headline.stages": headline_stages,
     "reports.dashboard": report,
     "pipeline.choices": deal_choices,
     "pipeline.names": deal_names,

@@ -40,6 +40,7 @@ QUARTER, MONTH, YEAR, PAST_DAY = "fy2025-26-q2", "2025-08", "fy2025-26", date(20
 DAYS = periods.month_ends(date(2026, 10, 31), 14)
 MONTHS = [f"{day:%Y-%m}" for day in DAYS]
 RARE, COMMON, FIRM = "sugars 77", "slurry", "sugars"
+CITY = "Madurai"
 
 
 @dataclass(frozen=True)
@@ -201,15 +202,21 @@ class Bench:
         """What the app's dashboard asks beside the breakdowns, a call each; no bare SQL is written for these."""
         today = periods.today()
         running = f"{today - timedelta(days=30)}..{today + timedelta(days=60)}"
-        parts = [headline.closed(Slice(), YEAR if s.closed else "", s.code) for s in lifecycle.STAGES]
         in_pipeline = Slice(status=lifecycle.PIPELINE)
         calls: tuple[tuple[str, Callable[..., Any], tuple[Any, ...]], ...] = (
             ("headline", headline.figures, (Slice(), YEAR)),
+            ("headline of a customer", headline.figures, (Slice(customer=self.cast.customer), YEAR)),
+            ("headline of a city", headline.figures, (Slice(city=CITY), YEAR)),
+            (
+                "headline of a region as of a past day",
+                headline.figures,
+                (Slice(region=self.cast.region, asof=str(PAST_DAY)),),
+            ),
             ("overdue, 14 days of it", trends.on_days, (Slice(attention="overdue"), DAYS)),
             ("open pipeline, 14 days of it", trends.on_days, (in_pipeline, DAYS)),
             ("weighted, 7 days of it", forecast.weighted_on, (Slice(), DAYS[::2])),
             ("what was won, 14 periods", pipeline.series, ([headline.closed(Slice(), m, "won") for m in MONTHS],)),
-            ("stages", pipeline.series, (parts,)),
+            ("stages", headline.stages, (Slice(), YEAR)),
             ("target against achieved", targets.achieved, ("region", Slice(), YEAR)),
             ("open pipeline by owner and status", pipeline.totals, (in_pipeline, ("owner", "status"))),
             ("owners to choose from", pipeline.choices, ("owner",)),
@@ -222,6 +229,7 @@ class Bench:
         for name, verb, given in calls:
             yield self._read(f"page: {name}", verb, *given)
         own = self.cast.engineer
+        yield self._read("page: own headline", headline.figures, Slice(), YEAR, actor=own)
         yield self._read("page: own bridge of one year", trends.movement, Slice(), YEAR, actor=own)
         yield self._read("page: own, as of a past day", pipeline.totals, Slice(asof=str(PAST_DAY)), "status", actor=own)
 
