@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from crm_core import lifecycle, periods, sql
-from crm_core.schema import standing
+from crm_core.schema import opportunity, standing
 from crm_core.slices import DIMENSIONS, Slice
 from crm_core.steps import WAS, change, kind
 from crm_core.trigrams import aside
@@ -43,15 +43,20 @@ _now, _before = standing.alias("now"), standing.alias("before")
 _joined = _now.outerjoin(_before, and_(_before.c.id == _now.c.id, _before.c.version == _now.c.version - 1))
 
 
-def steps(slice_: Slice, of: CompoundSelect[Any] | list[int] | None = None) -> Subquery:
+def steps(slice_: Slice, of: Select[Any] | CompoundSelect[Any] | list[int] | None = None) -> Subquery:
     """This function will build the steps of a slice's pipeline `during` its periods: id, step (code), change (rupees).
 
     Of `moved` only, where it is set; up to the end of the day as of which the slice looks; `of` these ids only,
-    which are few.
+    which are few. A text and a customer are looked for first, so that not all that changed is read.
     """
-    part, when = _part(slice_), _when(slice_, _now.c.from_at)
-    if of is not None:
-        when = and_(aside(when), _now.c.id.in_(of))
+    part, when, among = _part(slice_), _when(slice_, _now.c.from_at), [] if of is None else [of]
+    if part.q:  # by the words of today, whatever it was called
+        among.append(select(opportunity.c.id).where(*Slice(q=part.q, scanned=part.scanned).conditions()))
+        part = part.but(q=None)
+    elif part.customer and of is None:
+        among.append(select(standing.c.id).where(*Slice(customer=part.customer).conditions(standing)))
+    if among:
+        when = and_(aside(when), *map(_now.c.id.in_, among))
     if part.to_params():
         inside, was_inside = (_held(part, facts) for facts in (_now, _before))
         both = (_now, _before, inside, was_inside)

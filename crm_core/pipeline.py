@@ -286,7 +286,9 @@ def _counted(asking: Person, slice_: Slice, names: tuple[str, ...] = (), days: b
     known = tallies.query(asking, slice_, names)
     if known is not None:
         return known
-    facts, keys = slice_.facts, [group(name, slice_).label(name) for name in names]
+    facts, grouped = slice_.facts, {name: group(name, slice_) for name in names}
+    # not read along an index for the sake of its order
+    keys = [sql.unindexed(key, type_=key.type).label(name) for name, key in grouped.items()]
     where = [*clauses(asking, slice_), *(facts.c[DIMENSIONS[name].column.key].is_not(None) for name in names)]
     return select(*keys, *sums(facts, days)).where(*where).group_by(*keys)
 
@@ -326,15 +328,19 @@ def clauses(asking: Person, slice_: Slice) -> list[ColumnElement[bool]]:
 def conditions(asking: Person, slice_: Slice, facts: FromClause, scanned: bool = False) -> list[ColumnElement[bool]]:
     """This function will give the clauses of a weighed slice on facts, told so that SQLite begins where there is least to read.
 
-    Its indexes begin with a status, which is a large part of all records; so it may begin there where a region or an
-    owner follows, but not where a customer or whose they are leads to few, nor where all are `scanned`.
+    Its indexes begin with a status, which is a large part of all records; so it begins there where a region or an owner
+    follows (`led`), but not where a customer or whose they are leads to few, nor where all records or standings are `scanned`.
     """
-    leads_on = slice_.region or slice_.owner
     few = slice_.customer or not asking.may("opportunity.see_all")
-    if leads_on or not (few or scanned or (facts is opportunity and len(slice_.status) > 1)):
+    if led(slice_) or not (few or scanned or facts is opportunity):
         return slice_.conditions(facts)
     of_status = Slice(status=slice_.status).conditions(facts)
     return [*slice_.but(status=None).conditions(facts), *map(trigrams.aside, of_status)]
+
+
+def led(slice_: Slice) -> bool:
+    """This function will tell whether an index that begins with the status leads on to a slice."""
+    return bool(slice_.region or slice_.owner)
 
 
 def scope(asking: Person, facts: Any) -> ColumnElement[bool]:

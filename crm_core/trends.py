@@ -12,8 +12,8 @@ import pandas as pd
 from sqlalchemy import Connection, Date, FromClause, Select, and_, literal, or_, select, union_all
 
 from crm_core import bridge, frames, lifecycle, periods, pipeline, sql, steps, tallies, trigrams
-from crm_core.access import Actor, Person, person
-from crm_core.schema import standing
+from crm_core.access import Actor, Person, person, visible_to
+from crm_core.schema import opportunity, standing
 from crm_core.slices import Slice, since, weighed
 
 #: Up to how many days or spans are each found by themselves; for more, all that a slice ever was is read once.
@@ -78,7 +78,7 @@ def _closed_in(asking: Person, part: Slice, spans: Sequence[periods.Period], fou
     inside = or_(*(sql.between(facts.c.closed_at, *map(periods.midnight, _ends(span))) for span in spans))
     keys = (sql.india_day(facts.c.closed_at).label("day"), facts.c.status)
     query = select(*keys, *pipeline.sums(facts, days=True)).group_by(*keys)
-    return query.where(inside, *(where if found else map(trigrams.aside, where)))
+    return query.where(trigrams.aside(inside), *where) if found else query.where(inside, *map(trigrams.aside, where))
 
 
 def _ends(span: periods.Period) -> tuple[date, date]:
@@ -144,8 +144,8 @@ def stood(
     then = [standing.c.from_at < asked.c.ended, standing.c.to_at >= asked.c.ended]
     then += Slice(**of_the_day).conditions(standing, asked.c.day)
     part, where = held.but(**dict.fromkeys(of_the_day)), [pipeline.scope(asking, standing)]
-    # own records and a customer's are few, and read once for all days; others are found day by day, if these are few
-    if asking.may("opportunity.see_all") and not held.customer and len(days) <= FEW:
+    # all that it ever was is read once for all days, but where few days are soon found, each by itself
+    if asking.may("opportunity.see_all") and pipeline.led(held) and not held.customer and len(days) <= FEW:
         return asked, select().select_from(asked.join(standing, and_(*then))).where(*where, *part.conditions(standing))
     where += pipeline.conditions(asking, part, standing, scanned=True)
     first, last = (periods.midnight(periods.next_day(day)) for day in (min(days), max(days)))
@@ -182,7 +182,8 @@ def movement(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> M
 def _steps(conn: Connection, asking: Person, part: Slice, span: periods.Period | None) -> dict[str, tuple[Any, ...]]:
     """Step, count and change by step, of what is kept of all steps if that knows them, else row by row."""
     kept = tallies.moved(asking, part.but(during=None, asof=None), span) if span and not part.malformed() else None
-    made = bridge.steps(part)
+    own = None if asking.may("opportunity.see_all") else select(opportunity.c.id).where(visible_to(asking))
+    made = bridge.steps(part, own)
     query = bridge.counted(made).where(pipeline.scope(asking, made)) if kept is None else bridge.of_kept(part, kept)
     return {row.step: tuple(row) for row in conn.execute(query)}
 
