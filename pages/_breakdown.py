@@ -12,7 +12,7 @@ from crm_core import frames, periods, pipeline
 from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
 from pages._tables import MOST, NOTHING, query, switch, table
-from pages._ui import Visitor, counted
+from pages._ui import Visitor, counted, onward
 
 ORDERS = {"value": "Value", "won_value": "Won value", "win": "Win %", "count": "Count", "label": "Name"}
 
@@ -58,7 +58,7 @@ def breakdown(visitor: Visitor, slice_: Slice, code: str, kept: Mapping[str, str
         _charts.ranked, marks, f"by-{by}-{hash((slice_, code, sort))}", height, visitor.currency, tone
     )
     if picked:
-        st.switch_page("opportunities.py", query_params=_cell(parts, measure, picked["key"]))
+        onward("opportunities", _cell(parts, measure, picked["key"]))
     rows = [
         [
             (row.label, _cell(parts, "value", row.key)),

@@ -15,13 +15,17 @@ from pages._server import plain
 from pages._ui import Visitor, forget_seen, param, refused, say
 
 UNSAVED = "Nothing was saved yet: please look at what is marked."
+OVERTAKEN = "What you pressed was not saved: somebody else changed this before you. Please look at it again."
+#: How the keys of the buttons of forms end.
+_PRESSED = ("-go", "-save")
 #: What leads the keys of problems that were shown and stay.
 _STAY = "problems-stay-"
 
 
-def show(form: str, seen: int | None) -> None:
-    """This function will remember the version that a form shows when it is opened."""
+def show(form: str, seen: Any) -> None:
+    """This function will remember the version that a form shows when it is opened, and that it is drawn."""
     st.session_state.setdefault(f"seen-{form}", seen)
+    st.session_state.setdefault("forms", set()).add(form)
 
 
 def save(visitor: Visitor, form: str, verb: Callable[..., Any], *args: Any, seen: int | None = None) -> Any:
@@ -31,6 +35,7 @@ def save(visitor: Visitor, form: str, verb: Callable[..., Any], *args: Any, seen
         say(UNSAVED)  # on a phone the fields with a problem may be out of sight
         st.rerun()
     clear(form)
+    close(form)
     say("Saved.")
     return result
 
@@ -57,6 +62,16 @@ def submit(visitor: Visitor, form: str, verb: Callable[..., Any], *args: Any, se
     return result
 
 
+def opener(name: str) -> str:
+    """This function will give the key of what opens a form: it stays open whatever others change, until `close`."""
+    return f"open-{name}-{st.session_state.get(f'closed-{name}', 0)}"
+
+
+def close(name: str) -> None:
+    """This function will close what `opener` opens; a form does so when it is saved."""
+    st.session_state[f"closed-{name}"] = st.session_state.get(f"closed-{name}", 0) + 1
+
+
 def clear(form: str) -> None:
     """This function will forget what was typed into a form, after it is saved."""
     for key in [k for k in st.session_state if str(k).startswith(f"{form}-")]:
@@ -68,12 +83,14 @@ def kept(form: str, name: str, stored: Any) -> str:
 
     So a form that is saved once more after somebody else's change undoes nothing that was not touched in it.
     """
-    key, shown = f"{form}-{name}", f"{form}-shown-{name}"
-    before = st.session_state.get(shown)
-    # set only where it differs: what is set replaces what somebody is typing
+    key, shown, run = f"{form}-{name}", f"{form}-shown-{name}", st.session_state.get("run", 0)
+    before, drawn = st.session_state.get(shown, (None, None))
+    # set only where it must be: what is set replaces what somebody is typing
     if key not in st.session_state or (stored != before and st.session_state[key] == before):
         st.session_state[key] = stored
-    st.session_state[shown] = stored
+    elif drawn != run - 1:  # a page that stopped did not draw it, and the browser has forgotten what it held
+        st.session_state[key] = st.session_state[key]
+    st.session_state[shown] = stored, run
     return key
 
 
@@ -106,7 +123,11 @@ def problems(form: str, fields: Iterable[str] = ()) -> Callable[[str], None]:
 
 
 def unshown() -> None:
-    """This function will show the problems of forms that are there no more: somebody else was quicker."""
+    """This function will tell of forms that are there no more, because somebody else was quicker: what was wrong, or that one was pressed."""
+    forms = st.session_state.pop("forms", set())
+    pressed = [key for key in map(str, st.session_state) if key.endswith(_PRESSED) and st.session_state[key] is True]
+    if any(key.rpartition("-")[0] not in forms for key in pressed):
+        refused(Conflict(OVERTAKEN))
     drawn = st.session_state.pop("drawn", set())
     for key in [k for k in st.session_state if str(k).startswith("problems-") and k not in drawn]:
         why = st.session_state.pop(key)
@@ -177,7 +198,7 @@ def chosen_customer(visitor: Visitor, form: str, beside: Callable[[str], None], 
     """
     named = param("customer")
     wanted = start or (int(named) if named.isdecimal() and len(named) < 19 else None)
-    chosen = customer_input(visitor, "Customer *", f"{form}-customer_id", wanted)
+    chosen = customer_input(visitor, "Customer *", form, "customer_id", wanted)
     if named and wanted not in visitor.ask(customers.choices, also=(wanted,) if wanted else ()):
         st.warning("The customer that this link names is not there or not active; choose one.")
     beside("customer_id")
@@ -185,14 +206,14 @@ def chosen_customer(visitor: Visitor, form: str, beside: Callable[[str], None], 
 
 
 def customer_input(
-    visitor: Visitor, label: str, key: str, wanted: int | None = None, but: int | None = None
+    visitor: Visitor, label: str, form: str, name: str, wanted: int | None = None, but: int | None = None
 ) -> int | None:
     """This function will ask for an active customer, `but` one; where there are more than a list offers, by a text first."""
-    held = tuple(filter(None, (wanted, st.session_state.get(key))))
+    held = tuple(filter(None, (wanted, st.session_state.get(f"{form}-{name}"))))
     known = visitor.ask(customers.choices, also=held)
     if len(known) >= customers.MOST:
         text = st.text_input(
-            "Find a customer", key=f"{key}-find", placeholder="Part of the name, then Enter",
+            "Find a customer", key=kept(form, f"{name}-find", ""), placeholder="Part of the name, then Enter",
             help=f"There are more than {customers.MOST:,} customers; the list below has those that are found.",
         )  # fmt: skip
         known = visitor.ask(customers.choices, text, held)
@@ -200,8 +221,8 @@ def customer_input(
     return st.selectbox(
         label,
         offered,
-        index=offered.index(wanted) if wanted in offered else None,
+        index=None,
         format_func=known.get,
         placeholder="Type to search the customer master",
-        key=key,
+        key=kept(form, name, wanted if wanted in offered else None),
     )

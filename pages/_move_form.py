@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from crm_core import lifecycle, offers, opportunities, settings
-from pages._forms import amount, problems, save, show
+from pages._forms import amount, kept, problems, save, show
 from pages._ui import Visitor
 
 
@@ -26,7 +26,6 @@ def move_form(visitor: Visitor, record: Any, move: lifecycle.Transition, done: C
 def ask_for(visitor: Visitor, record: Any, ask: lifecycle.Ask, form: str, beside: Callable[[str], None]) -> object:
     """This function will show the input that a transition asks for."""
     label = ask.label + (" *" if ask.required else "")
-    key = f"{form}-{ask.field}"
     if ask.field == "won_value":
         return amount(visitor, form, ask.field, label, beside)
     chosen: object
@@ -34,8 +33,9 @@ def ask_for(visitor: Visitor, record: Any, ask: lifecycle.Ask, form: str, beside
         options = (
             visitor.ask(settings.labels_of, ask.list) if ask.list else visitor.ask(offers.linkable, record.customer_id)
         )
+        key = kept(form, ask.field, None)
         chosen = st.selectbox(label, list(options), index=None, format_func=options.get, key=key, placeholder="Choose")
     else:
-        chosen = st.text_area(label, key=key, height=80)
+        chosen = st.text_area(label, key=kept(form, ask.field, ""), height=80)
     beside(ask.field)
     return chosen

@@ -16,7 +16,7 @@ from crm_core.slices import DIMENSIONS, Slice
 from pages import _charts
 from pages._server import plain
 from pages._tables import NOTHING, beside, links, query, switch, table
-from pages._ui import Visitor, counted
+from pages._ui import Visitor, counted, onward
 
 BALANCES = ("opening", "closing")
 
@@ -44,7 +44,7 @@ def against(visitor: Visitor, slice_: Slice, code: str, kind: str) -> None:
     key = f"against-{kind}-{hash((slice_, code))}"
     picked = _charts.draw(_charts.against, marks, key, 50 + 24 * len(marks), visitor.currency)
     if picked and part:
-        st.switch_page("opportunities.py", query_params=query(part.narrowed(**{kind: picked["key"]}), "won_value"))
+        onward("opportunities", query(part.narrowed(**{kind: picked["key"]}), "won_value"))
 
     def numbers() -> None:
         rows = []
@@ -90,7 +90,7 @@ def moved(visitor: Visitor, slice_: Slice, code: str) -> None:
         _charts.waterfall, marks, f"bridge-{hash((slice_, span))}", 50 + 28 * len(marks), visitor.currency
     )
     if picked and (part := parts.get(picked["key"])):
-        st.switch_page("opportunities.py", query_params=query(part))
+        onward("opportunities", query(part))
 
     def numbers() -> None:
         links(("{label}: {shown} {said}".format(**mark).rstrip(), query(parts[mark["key"]])) for mark in marks)
@@ -131,7 +131,7 @@ def by_status(visitor: Visitor, slice_: Slice, name: str) -> None:
     height = 90 + 24 * len({mark["key"] for mark in marks})
     picked = _charts.draw(_charts.stacked, marks, f"open-{name}-{hash(slice_)}", height, visitor.currency)
     if picked and (clicked := slice_.narrowed(**{name: picked["key"], "status": picked["status"]})):
-        st.switch_page("opportunities.py", query_params=query(clicked))
+        onward("opportunities", query(clicked))
 
     def numbers() -> None:
         for_each = ((mark, slice_.narrowed(**{name: mark["key"], "status": mark["status"]})) for mark in marks)

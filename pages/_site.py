@@ -17,6 +17,7 @@ from pages._server import LOOK  # noqa: E402
 def main() -> None:
     st.set_page_config(page_title="Pipeline", page_icon="📈", layout="wide")
     st.html(LOOK)
+    st.session_state["run"] = st.session_state.get("run", 0) + 1
     visitor = _visitor()
     offered = _menu.offered(visitor.person.permissions if visitor else frozenset())
     _ui.met.set(visitor)

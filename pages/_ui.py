@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from crm_core import access, audit, lifecycle, money, periods, preferences, sign_ins
 from crm_core.access import Actor, Person
-from crm_core.errors import NotAllowed, NotFound, Refusal, Sentence
+from crm_core.errors import NotAllowed, NotFound, Refusal, Sentence, Unavailable
 from pages import _menu, _provider, _server
 from pages._server import block, plain
 
@@ -64,6 +64,8 @@ def enter(page: str) -> Visitor:
         visitor = met.get() or known()
     except Refusal as why:
         refused(why)
+        if isinstance(why, Unavailable):
+            _again()
         if isinstance(why, NotAllowed):
             if not isinstance(why, sign_ins.SignInAgain):
                 _keep(access.NOBODY, "sign_in", why)
@@ -79,9 +81,25 @@ def enter(page: str) -> Visitor:
         st.markdown(f"**{plain(visitor.person.name)}**  \n{access.ROLE_LABELS[visitor.person.role]}")
         _ways_out(visitor)
     _opened(page)
+    st.session_state["address"] = params()
     if said := st.session_state.pop("said", None):
         st.toast(plain(said), duration="long")
     return visitor
+
+
+def _again() -> None:
+    """Look every ten seconds whether the database answers again, and draw the page anew then."""
+
+    @st.fragment(run_every=LOOK_EVERY)
+    def look() -> None:
+        st.button("Try again", icon=":material/refresh:")
+        try:
+            known()
+        except Refusal:
+            return
+        st.rerun()
+
+    look()
 
 
 def known() -> Visitor | None:
@@ -181,8 +199,17 @@ def counted(count: int, noun: str = "opportunities") -> str:
 
 
 def go(params_: Mapping[str, Any]) -> None:
-    """This function will put other parameters into this page's URL (in a callback: one history entry)."""
-    st.query_params.from_dict({k: v for k, v in params_.items() if v not in (None, "", [])})
+    """This function will put other parameters into this page's URL (in a callback: one history entry).
+
+    What another input has put there since the page was drawn stays: who types and presses something else gets both.
+    """
+    wanted = {k: [v] if isinstance(v, str) else list(v) for k, v in params_.items() if v not in (None, "", [])}
+    drawn, now = st.session_state.get("address", {}), params()
+    if now != drawn:
+        changed = {k: v for k, v in wanted.items() if v != drawn.get(k)}
+        kept = {k: v for k, v in now.items() if k in wanted or k not in drawn}
+        wanted = {k: v for k, v in (kept | changed).items() if k not in ("page", "after")}
+    st.query_params.from_dict(wanted)
 
 
 def page_url(params_: Mapping[str, Any]) -> str:
@@ -205,6 +232,13 @@ def linked(label: str, page: str, params_: Mapping[str, Any] | None = None, icon
 def link(label: str, page: str, params_: Mapping[str, Any] | None = None, icon: str | None = None) -> None:
     """This function will show a link (`linked`) by itself."""
     st.markdown(linked(label, page, params_, icon), width="content")
+
+
+def onward(page: str, params_: Mapping[str, Any] | None) -> NoReturn:
+    """This function will lead on to another page as if its link had been pressed (`links.js`): one step back leads here."""
+    with st.container(key="onward"):
+        link("Go on", page, params_)
+    st.stop()
 
 
 def refused(why: Refusal) -> None:

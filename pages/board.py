@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import access, frames, lifecycle, opportunities, periods, pipeline, walks
 from crm_core.slices import Slice
 from pages._filters import SORT_LABELS, filter_bar, notices, order
-from pages._forms import forget_seen
+from pages._forms import close, forget_seen, opener
 from pages._move_form import move_form
 from pages._tables import tile
 from pages._ui import counted, enter, head, link, linked, live, param, params, plain, status
@@ -61,7 +61,8 @@ def moves(item) -> None:
     """This function will offer the card's moves, each with what it asks; built when it is opened."""
     if not lifecycle.offered(item.status, visitor.person.permissions):
         return
-    box = st.popover("Move", key=f"moves-{item.id}-{item.status}", on_change=forget_seen, help=f"Move {item.number}")
+    name = f"moves-{item.id}"
+    box = st.popover("Move", key=opener(name), on_change=forget_seen, help=f"Move {item.number}")
     if not box.open:
         return
     with box:
@@ -75,7 +76,13 @@ def moves(item) -> None:
             key=f"moving-{item.id}-{item.status}",
         )
         if chosen:
-            move_form(visitor, record, possible[chosen], st.rerun)
+            move_form(visitor, record, possible[chosen], lambda: moved(name))
+
+
+def moved(name: str) -> None:
+    """This function will show the board as it is after a move."""
+    close(name)
+    st.rerun()
 
 
 with head("Board"):

@@ -33,7 +33,7 @@ def source_lead() -> None:
 
 def merge_form(form: str) -> None:
     """This function will merge the customer into another, said twice."""
-    into = customer_input(visitor, "Merge into", f"{form}-into", but=record.id)
+    into = customer_input(visitor, "Merge into", form, "into", but=record.id)
     if into:
         other = visitor.ask(customers.choices, also=(into,))[into]
         st.warning(

@@ -6,10 +6,10 @@ from crm_core import leads, lifecycle, periods, settings
 from crm_core.schema import PRODUCTS
 from crm_core.slices import LeadSlice
 from pages import _lead_form
-from pages._forms import amount, choice, problems, save, show
+from pages._forms import amount, choice, kept, opener, problems, save, show
 from pages._opportunity_form import inputs
 from pages._tables import facts
-from pages._ui import enter, explain_access, link, load, param, params, plain, status, timeline
+from pages._ui import enter, explain_access, link, load, onward, param, params, plain, status, timeline
 
 visitor = enter("lead")
 record = load(visitor, leads.get, "leads")
@@ -32,7 +32,7 @@ def move_form(move: lifecycle.Transition) -> None:
         if st.button(move.label, key=f"{form}-go", use_container_width=True):
             run(form, VERBS[move.name])
         return
-    with st.popover(move.label, use_container_width=True):
+    with st.popover(move.label, key=opener(form), use_container_width=True):
         beside = problems(form, [ask.field for ask in move.asks])
         values = {}
         for ask in move.asks:
@@ -41,7 +41,7 @@ def move_form(move: lifecycle.Transition) -> None:
                     form, ask.field, ask.label, visitor.ask(settings.labels_of, ask.list), {}, beside
                 )
             else:
-                values[ask.field] = st.text_area(ask.label, key=f"{form}-{ask.field}")
+                values[ask.field] = st.text_area(ask.label, key=kept(form, ask.field, ""))
                 beside(ask.field)
         if st.button(move.label, key=f"{form}-go", type="primary"):
             run(form, VERBS[move.name], values)
@@ -62,7 +62,7 @@ def convert_form() -> None:
         first = inputs(visitor, form, record._mapping, beside) | {"value": value}
     if st.button("Convert into a customer", type="primary", key=f"{form}-go"):
         made = save(visitor, form, leads.convert, record.id, first, seen=record.version)
-        st.switch_page("customer.py", query_params={"id": str(made)})
+        onward("customer", {"id": str(made)})
 
 
 link("Back to the leads", "leads", way_back, icon=":material/arrow_back:")

@@ -11,6 +11,14 @@ function follow(to) {
   dispatchEvent(new PopStateEvent("popstate"));
 }
 
+// A page that leads on by itself says where to.
+let onward = "";
+new MutationObserver(() => {
+  const to = document.querySelector(".st-key-onward a")?.href ?? "";
+  if (to && to !== onward) follow(to);
+  onward = to;
+}).observe(document, { childList: true, subtree: true });
+
 // Who presses a link leaves the input in which they typed: that goes into the address first, and draws the page anew,
 // maybe without the link. So what was pressed is followed, once the page is quiet.
 let pressed = "";

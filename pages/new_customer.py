@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import customers
 from pages._customer_form import inputs
 from pages._forms import problems, save, show
-from pages._ui import enter, link, require
+from pages._ui import enter, link, onward, require
 
 FORM = "new_customer"
 
@@ -19,5 +19,5 @@ with st.container():
         link(f"May be the same: {label}", "customer", {"id": str(customer_id)})
 if st.button("Save customer", type="primary", key=f"{FORM}-save"):
     made = save(visitor, FORM, customers.create, values)
-    st.switch_page("customer.py", query_params={"id": str(made)})
+    onward("customer", {"id": str(made)})
 link("Back to the customers", "customers")

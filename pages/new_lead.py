@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import leads
 from pages._forms import problems, save, show
 from pages._lead_form import inputs
-from pages._ui import enter, link, require
+from pages._ui import enter, link, onward, require
 
 FORM = "new_lead"
 
@@ -23,5 +23,5 @@ with st.container():
         link(label, kind, {"id": str(record_id)})
 if st.button("Save lead anyway" if known else "Save lead", type="primary", key=f"{FORM}-save"):
     made = save(visitor, FORM, leads.create, values)
-    st.switch_page("lead.py", query_params={"id": str(made)})
+    onward("lead", {"id": str(made)})
 link("Back to the leads", "leads")

@@ -6,7 +6,7 @@ from crm_core import offers, opportunities
 from crm_core.errors import Refusal
 from pages._forms import chosen_customer, problems, save, show
 from pages._offer_form import inputs
-from pages._ui import enter, link, param, require
+from pages._ui import enter, link, onward, param, require
 
 FORM = "new_offer"
 
@@ -26,6 +26,6 @@ values = {"customer_id": chosen_customer(visitor, FORM, beside, origin and origi
 values |= inputs(visitor, FORM, start, beside)
 if st.button("Save offer", type="primary", key=f"{FORM}-save"):
     made = save(visitor, FORM, offers.create, values)
-    page, record_id = ("opportunity.py", origin.id) if origin else ("offer.py", made)
-    st.switch_page(page, query_params={"id": str(record_id)})
+    page, record_id = ("opportunity", origin.id) if origin else ("offer", made)
+    onward(page, {"id": str(record_id)})
 link("Back to the list", "opportunities")

@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import customers, opportunities
 from pages._forms import amount, chosen_customer, problems, save, show
 from pages._opportunity_form import inputs
-from pages._ui import enter, link, require
+from pages._ui import enter, link, onward, require
 
 FORM = "new_opportunity"
 
@@ -20,5 +20,5 @@ value = amount(visitor, FORM, "value", "Potential value (₹) *", beside)
 values = {"customer_id": customer_id, "value": value, **inputs(visitor, FORM, {}, beside, home)}
 if st.button("Save opportunity", type="primary", key=f"{FORM}-save"):
     made = save(visitor, FORM, opportunities.create, values)
-    st.switch_page("opportunity.py", query_params={"id": str(made)})
+    onward("opportunity", {"id": str(made)})
 link("Back to the list", "opportunities")

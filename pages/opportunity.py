@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core import offers, opportunities, periods, settings, users
 from crm_core.schema import PRODUCTS
 from crm_core.slices import Slice
-from pages._forms import amount, choice, problems, rupees, save, show
+from pages._forms import amount, choice, kept, opener, problems, rupees, save, show
 from pages._move_form import move_form
 from pages._opportunity_form import inputs
 from pages._tables import facts
@@ -37,7 +37,8 @@ def offer_form() -> None:
     beside = problems(form, ["offer_id"])
     free = visitor.ask(offers.linkable, record.customer_id)
     if free:
-        chosen = st.selectbox("Link an offer", list(free), index=None, format_func=free.get, key=f"{form}-offer_id")
+        key = kept(form, "offer_id", None)
+        chosen = st.selectbox("Link an offer", list(free), index=None, format_func=free.get, key=key)
         beside("offer_id")
         if st.button("Link", key=f"{form}-go") and chosen:
             run(form, opportunities.link_offer, chosen)
@@ -58,8 +59,8 @@ def reassign_form() -> None:
     """This function will give the record to another owner, closed ones too."""
     form = f"reassign-{record.id}"
     show(form, record.version)
-    # closed, it is not built; saved, the record has another version and it closes
-    asking = st.popover("Reassign", icon=":material/person_add:", key=f"{form}-{record.version}", on_change="rerun")
+    # closed, it is not built
+    asking = st.popover("Reassign", icon=":material/person_add:", key=opener(form), on_change="rerun")
     if not asking.open:
         return
     with asking:
@@ -121,7 +122,7 @@ possible = visitor.ask(opportunities.moves, record)
 if possible:
     st.header("Next")
     for column, move in zip(st.columns(max(4, len(possible))), possible, strict=False):
-        popover = f"popover-{record.id}-{record.version}-{move.name}"
+        popover = opener(f"move-{record.id}-{move.name}")
         with column, st.popover(move.label, key=popover, use_container_width=True):
             move_form(visitor, record, move, reopened)
 if linkable and not record.offer_id:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from crm_core import pipeline, users
 from crm_core.access import ROLE_LABELS
-from pages._forms import choice, kept, listed, problems, save, show
+from pages._forms import choice, kept, listed, opener, problems, save, show
 from pages._ui import counted, enter, require
 
 visitor = enter("users")
@@ -71,9 +71,9 @@ for person in people:
         unit.text(units.get(person.business_unit, "–"))
         with act.container(horizontal=True, gap="small"):
             if person.active:
-                with st.popover("Change", key=f"change-{person.id}-{person.version}"):
+                with st.popover("Change", key=opener(f"user-{person.id}")):
                     change(person)
-                with st.popover("Deactivate", key=f"leave-{person.id}-{person.version}"):
+                with st.popover("Deactivate", key=opener(f"leave-{person.id}")):
                     leave(person)
             elif st.button("Reactivate", key=f"back-{person.id}"):
                 run(f"back-{person.id}", users.reactivate, person.id, seen=person.version)
