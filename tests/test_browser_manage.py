@@ -96,6 +96,22 @@ def test_another_order_and_page_keep_the_slice(office: Office, page: Page) -> No
     lists(page, office, "meena", chosen)
 
 
+def test_what_is_typed_counts_also_where_something_else_is_pressed_at_once(office: Office, page: Page) -> None:
+    """The search narrows, whether the pager, the order or a chip takes the focus from it; a page of another list is none."""
+    sits(page, office, "meena", "/opportunities?product=pump")
+    page.get_by_label("Search", exact=True).fill("opp")
+    page.get_by_role("button", name="Next", exact=True).click()
+    page.wait_for_function("() => location.search.includes('q=opp')")
+    idle(page)
+    lists(page, office, "meena", Slice(product="pump", q="opp"))
+    assert "page" not in page.evaluate("location.search")
+    page.get_by_label("Search", exact=True).fill("opp-2")
+    page.locator(".st-key-chips button").first.click()
+    page.wait_for_function("() => location.search.includes('q=opp-2') && !location.search.includes('product')")
+    idle(page)
+    lists(page, office, "meena", Slice(q="opp-2"))
+
+
 def test_an_org_admin_adds_renames_retires_and_restores_a_region(office: Office, page: Page) -> None:
     """B16, H7"""
     sits(page, office, "lakshmi", "/settings")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from crm_core import leads, offers, opportunities, pipeline
 from crm_core.slices import LeadSlice, Slice
-from tests.browser import choose, heading, idle, picked, press, serving, sits, type_into
+from tests.browser import choose, heading, idle, picked, press, serving, sits, turn, type_into
 from tests.conftest import Office
 
 HOSTILE = "# ![x](//evil.test/x.png) <img src=x> :red[x] $x$ [y](//evil.test) www.evil.test x@evil.test **b** `c` :sob: -> -- >= a"
@@ -405,3 +405,53 @@ def test_what_is_typed_stays_while_another_field_is_mended(office: Office, page:
         type_into(page, "Potential value (₹) *", text)
         expect(page.get_by_text(said).first).to_be_visible()
         expect(below).to_have_attribute("data-same", "yes")
+
+
+def test_a_form_holds_what_is_stored_after_a_page_that_stopped(office: Office, page: Page) -> None:
+    """A record that is not there, and Back: the browser has forgotten the inputs, the session has not."""
+    lead = office.lead(status="new", email="mani@palar.in", phone="98400 77001", city="Vellore")
+    sits(page, office, "asha", f"/lead?id={lead}")
+    page.get_by_text("Edit", exact=True).click()
+    expect(page.get_by_label("E-mail", exact=True)).to_have_value("mani@palar.in")
+    turn(page, "/lead?id=999999")
+    expect(page.get_by_text("There is no such lead.")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("button", name="Mark contacted")).to_be_visible()
+    if not page.get_by_label("E-mail", exact=True).is_visible():
+        page.get_by_text("Edit", exact=True).click()
+    for label, text in {"E-mail": "mani@palar.in", "City": "Vellore", "Contact *": "Mani"}.items():
+        expect(page.get_by_label(label, exact=True)).to_have_value(text)
+
+
+def test_one_step_back_from_what_was_saved_leads_to_the_form_as_it_was(office: Office, page: Page) -> None:
+    """And not to the form with the address of what was saved."""
+    sits(page, office, "asha", "/customers")
+    turn(page, "/new_customer")
+    type_into(page, "Company *", "Noyyal Spinners")
+    press(page, "Save customer")
+    expect(heading(page, "Noyyal Spinners")).to_be_visible()
+    page.go_back()
+    expect(heading(page, "New customer")).to_be_visible()
+    assert "/new_customer" == page.evaluate("location.pathname + location.search")
+    page.go_back()
+    expect(heading(page, "Customers")).to_be_visible()
+    page.go_forward()
+    page.go_forward()
+    expect(heading(page, "Noyyal Spinners")).to_be_visible()
+
+
+def test_a_move_that_somebody_else_made_meanwhile_is_told_as_not_saved(office: Office, page: Page) -> None:
+    """Where the form is there still, in it; where it is not, as what was pressed."""
+    made = office.opportunity(title="Old")
+    sits(page, office, "asha", f"/opportunity?id={made}")
+    press(page, "Mark lost")
+    type_into(page, "In your own words", "They wanted it in a week")
+    office.do(opportunities.edit, office.kavya, made, {"title": "Theirs"})
+    choose(page, "Loss reason *", "Delivery")
+    press(page, "Mark lost")
+    expect(page.get_by_text("yours was not saved.").first).to_be_visible()
+    assert "They wanted it in a week" == held(page, "In your own words")
+    office.move(made, "lose")
+    press(page, "Mark lost")
+    expect(page.get_by_text("What you pressed was not saved: somebody else changed this before you.")).to_be_visible()
+    assert "lost" == record(office, made).status

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from playwright.sync_api import Page, expect
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -30,7 +31,9 @@ from crm_core.access import Actor
 from crm_core.commands import command
 from crm_core.database import Database, open_database
 from crm_core.errors import Conflict, Unavailable
+from tests.browser import free_port, press, providing, serving, sign_in_file, type_into
 from tests.conftest import Office
+from tests.test_browser_sign_in import Firm, signs_in
 from tests.test_concurrency import at_once, until
 
 CORE = Path(crm_core.__file__).parent
@@ -590,6 +593,34 @@ def test_a_connection_lost_in_the_middle_of_a_save_is_made_anew(office: Office) 
     assert made == office.do(rename, office.asha, token="one")
     assert (2 if office.name == "postgresql" else 1) == tries
     assert "Mine" == office.ask(opportunities.get, office.asha, made).title
+
+
+@pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
+def test_a_page_that_is_open_while_the_server_is_down_goes_on_by_itself(
+    office: Office, line: Line, page: Page, tmp_path: Path
+) -> None:
+    """G10: with what was typed in its form; a save then saves just that."""
+    made, port, down = office.opportunity(title="Old", city="Erode", state="Tamil Nadu"), free_port(), line.port
+    with providing(tmp_path / "provider.log") as provider:
+        file = sign_in_file(tmp_path, f"http://127.0.0.1:{port}", provider)
+        log = tmp_path / "app.log"
+        with serving(line.address(office.database), log, port, CRM_SECRETS=str(file)) as address:
+            firm = Firm(address, provider, office.database, log)
+            signs_in(page, firm, firm.account_of(firm.person("manager")), f"/opportunity?id={made}")
+            page.get_by_text("Edit", exact=True).click()
+            type_into(page, "Title", "Cooling water")
+            line.down()
+            type_into(page, "Next step", "Call purchase")
+            expect(page.get_by_text("The database cannot be reached just now; try again in a moment.")).to_be_visible()
+            expect(page.get_by_role("button", name="Try again")).to_be_visible()
+            line.up(down)
+            expect(page.get_by_role("button", name="Mark lost").first).to_be_visible()
+            for label, text in {"Title": "Cooling water", "City": "Erode"}.items():
+                expect(page.get_by_label(label, exact=True)).to_have_value(text)
+            press(page, "Save changes")
+            expect(page.get_by_text("Cooling water").first).to_be_visible()
+    now = office.ask(opportunities.get, office.asha, made)
+    assert ("Cooling water", "Erode", "Tamil Nadu") == (now.title, now.city, now.state)
 
 
 @pytest.mark.parametrize("addresses", ["postgresql"], indirect=True)
