@@ -168,6 +168,23 @@ def test_the_bar_the_view_and_the_period_go_into_the_url_and_back_undoes_them(of
     expect(heading(page, "Potential value by region")).to_be_visible()
 
 
+def test_one_step_back_from_a_bar_leads_to_the_dashboard_as_it_was(office: Office, page: Page) -> None:
+    """And stays there: the bar is not pressed again."""
+    here = f"?view=breakdown&by=product&period={YEAR}"
+    sits(page, office, "meena", f"/{here}")
+    bars = page.get_by_test_id("stVegaLiteChart").first
+    expect(bars).to_be_visible()
+    idle(page)
+    bars.click(position={"x": 90, "y": 18})
+    expect(heading(page, "Opportunities")).to_be_visible()
+    assert "product=" in page.evaluate("location.search")
+    page.go_back()
+    expect(heading(page, "Potential value by product")).to_be_visible()
+    idle(page, 1500)
+    assert ["/", here] == page.evaluate("[location.pathname, location.search]")
+    expect(heading(page, "Potential value by product")).to_be_visible()
+
+
 @pytest.mark.parametrize("wide", [390, 1024])
 def test_on_a_phone_or_a_tablet_every_table_fits(office: Office, page: Page, wide: int) -> None:
     """No cell beyond the edge of the screen, and no name broken letter by letter."""
