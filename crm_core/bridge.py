@@ -35,7 +35,7 @@ from crm_core import lifecycle, periods, sql
 from crm_core.schema import opportunity, standing
 from crm_core.slices import DIMENSIONS, Slice
 from crm_core.steps import WAS, change, kind
-from crm_core.trigrams import aside
+from crm_core.trigrams import among, aside
 
 #: The dimensions that narrow what a list of steps shows; all others say of which part the bridge is.
 BESIDE = ("attention", "age", "reached")
@@ -49,19 +49,21 @@ def steps(slice_: Slice, of: Select[Any] | CompoundSelect[Any] | list[int] | Non
     Of `moved` only, where it is set; up to the end of the day as of which the slice looks; `of` these ids only,
     which are few. A text and a customer are looked for first, so that not all that changed is read.
     """
-    part, when, among = _part(slice_), _when(slice_, _now.c.from_at), [] if of is None else [of]
+    part, when = _part(slice_), _when(slice_, _now.c.from_at)
+    few: list[ColumnElement[bool]] = [] if of is None else [_now.c.id.in_(of)]
     if part.q:  # by the words of today, whatever it was called
-        among.append(select(opportunity.c.id).where(*Slice(q=part.q, scanned=part.scanned).conditions()))
-        part = part.but(q=None)
+        found = select(opportunity.c.id).where(*Slice(q=part.q, scanned=part.scanned).conditions())
+        part, few = part.but(q=None), [*few, among(_now.c.id, found)]
     elif part.customer and of is None:
-        among.append(select(standing.c.id).where(*Slice(customer=part.customer).conditions(standing)))
-    if among:
-        when = and_(aside(when), *map(_now.c.id.in_, among))
+        theirs = select(standing.c.id).where(*Slice(customer=part.customer).conditions(standing))
+        few = [among(_now.c.id, theirs)]
+    if few:
+        when = and_(aside(when), *few)
     if part.to_params():
         inside, was_inside = (_held(part, facts) for facts in (_now, _before))
         both = (_now, _before, inside, was_inside)
-        found = select(_now.c.id, kind(*both).label("step"), change(*both).label("change")).select_from(_joined)
-        made: FromClause = found.where(when, or_(inside, was_inside)).subquery("made")
+        every = select(_now.c.id, kind(*both).label("step"), change(*both).label("change")).select_from(_joined)
+        made: FromClause = every.where(when, or_(inside, was_inside)).subquery("made")
         when = true()
     else:
         made = _now
