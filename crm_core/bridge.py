@@ -47,16 +47,16 @@ def steps(slice_: Slice, of: Select[Any] | CompoundSelect[Any] | list[int] | Non
     """This function will build the steps of a slice's pipeline `during` its periods: id, step (code), change (rupees).
 
     Of `moved` only, where it is set; up to the end of the day as of which the slice looks; `of` these ids only,
-    which are few. A text and a customer are looked for first, so that not all that changed is read.
+    which are few. A text, a customer and a city are looked for first, so that not all that changed is read.
     """
     part, when = _part(slice_), _when(slice_, _now.c.from_at)
     few: list[ColumnElement[bool]] = [] if of is None else [_now.c.id.in_(of)]
     if part.q:  # by the words of today, whatever it was called
         found = select(opportunity.c.id).where(*Slice(q=part.q, scanned=part.scanned).conditions())
         part, few = part.but(q=None), [*few, among(_now.c.id, found)]
-    elif part.customer and of is None:
-        theirs = select(standing.c.id).where(*Slice(customer=part.customer).conditions(standing))
-        few = [among(_now.c.id, theirs)]
+    elif (part.customer or part.city) and of is None:
+        ever = select(standing.c.id).where(*Slice(customer=part.customer, city=part.city).conditions(standing))
+        few = [among(_now.c.id, ever)]
     if few:
         when = and_(aside(when), *few)
     if part.to_params():
