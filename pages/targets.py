@@ -56,8 +56,8 @@ def table(kind: str, code: str) -> None:
     )
     changed = {
         row.about: text or ""
-        for row, text, kept in zip(rows, typed["Target"], frame["Target"], strict=True)
-        if (text or "") != kept
+        for row, text, stored in zip(rows, typed["Target"], frame["Target"], strict=True)
+        if (text or "") != stored
     }
     words = []
     for row in rows:
