@@ -244,7 +244,7 @@ def _held(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -
 def _summed(conn: Connection, actor: Actor, held: Slice, days: Sequence[date]) -> Iterator[tuple[date, Cell, Held]]:
     value = held.facts.c.value
     sums = (func.count(), func.sum(value, type_=value.type))
-    together = trends.stood(conn, person(conn, actor), held, days) if held.day() else None
+    together = trends.stood(conn, person(conn, actor), held, days, ages=True) if held.day() else None
     if together is not None:
         asked, query = together
         keys = (asked.c.number, *_cell(held, asked))

@@ -118,11 +118,11 @@ def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date])
 
 
 def stood(
-    conn: Connection, asking: Person, slice_: Slice, days: Sequence[date]
+    conn: Connection, asking: Person, slice_: Slice, days: Sequence[date], ages: bool = False
 ) -> tuple[FromClause, Select[Any]] | None:
     """This function will select from `standing` what of a slice in a person's scope stood at the end of each day.
 
-    With it the days: number (from 0; of some rows None, which stood on none), day, and what `since` gives. None for a slice by
+    With it the days: number (from 0; of some rows None, which stood on none), day, with `ages` what `since` gives. None for a slice by
     `reached`, `moved` or `during`, which is asked day by day.
     """
     if slice_.reached or slice_.moved or slice_.during:
@@ -134,7 +134,7 @@ def stood(
                 literal(number).label("number"),
                 literal(day, Date).label("day"),
                 literal(periods.midnight(periods.next_day(day)), instant).label("ended"),
-                *(literal(at, instant).label(band) for band, at in since(day).items()),
+                *(literal(at, instant).label(band) for band, at in (since(day) if ages else {}).items()),
             )
             for number, day in enumerate(days)
         )

@@ -185,18 +185,18 @@ def test_one_step_back_from_a_bar_leads_to_the_dashboard_as_it_was(office: Offic
     expect(heading(page, "Potential value by product")).to_be_visible()
 
 
-@pytest.mark.parametrize("wide", [390, 1024])
-def test_on_a_phone_or_a_tablet_every_table_fits(office: Office, page: Page, wide: int) -> None:
+def test_on_a_phone_or_a_tablet_every_table_fits(office: Office, page: Page) -> None:
     """No cell beyond the edge of the screen, and no name broken letter by letter."""
-    page.set_viewport_size({"width": wide, "height": 900})
     paths = [f"/?view={view}&period={YEAR}" for view in ("breakdown", "ageing", "forecast")]
     for path in (*paths, "/opportunities", "/leads", "/customers", "/audit", "/customer?id=1"):
         sits(page, office, "meena", path)
         expect(page.locator("table").first).to_be_visible()
-        cells = page.locator("table :is(th, td):visible").evaluate_all(
-            "all => all.map(c => [c.innerText, c.getBoundingClientRect().right, c.getBoundingClientRect().width])"
-        )
-        assert [] == [text for text, right, width in cells if right > wide or (len(text) > 9 and width < 40)], path
+        for wide in (1024, 390):
+            page.set_viewport_size({"width": wide, "height": 900})
+            cells = page.locator("table :is(th, td):visible").evaluate_all(
+                "all => all.map(c => [c.innerText, c.getBoundingClientRect().right, c.getBoundingClientRect().width])"
+            )
+            assert [] == [text for text, right, width in cells if right > wide or (len(text) > 9 and width < 40)], path
 
 
 def test_a_dashboard_left_open_shows_a_change_by_itself(office: Office, page: Page) -> None:

@@ -309,7 +309,7 @@ def movement(company: Company, name: str) -> tuple[Any, Any]:
 def headline_stages(company: Company, name: str) -> tuple[Any, Any]:
     """Each stage counts and sums what its list does."""
     wanted, got = [], []
-    for slice_, code in itertools.product(company.slices(), ("", YEAR, "2026-05", "no period")):
+    for slice_, code in itertools.product(company.slices(), ("", "2026-05")):
         found = company.ask(headline.stages, name, slice_, code)
         for stage in lifecycle.STAGES:
             part = headline.closed(slice_, code if stage.closed else "", stage.code)
