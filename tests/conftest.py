@@ -58,6 +58,10 @@ PEOPLE = (
 EXPECTED_SKIP = "real data"
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30
 LONGEST = (
+    "test_browser_hostile",
+    "test_browser_axe",
+    "test_scope",
+    "test_asof",
     "test_imports",
     "test_faults",
     "test_postgresql",
