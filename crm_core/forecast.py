@@ -179,7 +179,7 @@ def _rates_within(conn: Connection, day: date, after: int, within: int) -> Mappi
 
 def _rates(conn: Connection, days: Sequence[date]) -> dict[date, Mapping[Cell, Rate]]:
     """Days in order. What each day knows is what the one before knew, and what came in between."""
-    c, ends = course.c, [(day - date(1970, 1, 1)).days for day in days]
+    c, ends = course.c, list(map(periods.unix_day, days))
     keys = (c.status, c.first, c.band)
     # cell by cell, and day after day by itself, the key of what is kept leads from end to end of each
     query = select(*keys, func.sum(c.deals), func.sum(c.won)).where(*courses.cells(course)).group_by(*keys)

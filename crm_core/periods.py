@@ -175,6 +175,11 @@ def financial_year(when: date) -> str:
     return f"fy{year}-{(year + 1) % 100:02d}"
 
 
+def unix_day(when: date) -> int:
+    """This function will give the days since 1970 until a day, as `sql.india_day` gives those until an instant's."""
+    return (when - date(1970, 1, 1)).days
+
+
 def midnight(when: date) -> datetime:
     """This function will give the UTC instant at which a day begins in India."""
     return datetime.combine(when, time(), IST).astimezone(UTC)

@@ -60,7 +60,7 @@ def flows(
             for number in of.get(code, ()):
                 found[number][status] += pipeline.Sums(*sums)
     if left:
-        days = [(number, sign, *map(_number, _ends(span))) for number, sign, span in left]
+        days = [(number, sign, *map(periods.unix_day, _ends(span))) for number, sign, span in left]
         read = [span for *_, span in left] if known is not None else [_whole([span for *_, span in left])]
         for day, status, *sums in conn.execute(_closed_in(asking, part, read, found=known is None)):
             for number, sign, first, after in days:
@@ -88,10 +88,6 @@ def _ends(span: periods.Period) -> tuple[date, date]:
 def _whole(spans: Sequence[periods.Period]) -> periods.Period:
     firsts, afters = zip(*map(_ends, spans), strict=True)
     return periods.Period(min(firsts), max(afters))
-
-
-def _number(day: date) -> int:
-    return (day - date(1970, 1, 1)).days
 
 
 def on_days(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[tuple[int, Decimal]]:
