@@ -305,11 +305,11 @@ def test_a_number_of_five_thousand_digits_gets_a_sentence(office: Office, digits
 
 @pytest.mark.parametrize("name", ["Amman\r\nERROR forged", "\x1b[31mAmman\x1b[0m", "Am\u2028man", "Am\ud800man"])
 def test_a_name_cannot_split_or_colour_a_log_line(
-    office: Office, capsys: pytest.CaptureFixture[str], name: str
+    office: Office, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest, name: str
 ) -> None:
     """D15: it is cleaned when it is stored, and an error that quotes it as it came is one JSON line without it."""
     assert office.ask(customers.get, office.kavya, office.customer(name)).company.isprintable()
-    log = logs.named(f"crm.test.{id(capsys)}")
+    log = logs.named(request.node.nodeid)
     try:
         raise ValueError(name)
     except ValueError as why:
@@ -324,10 +324,12 @@ def test_a_name_cannot_split_or_colour_a_log_line(
     assert name not in entry["error"]
 
 
-def test_a_log_has_one_voice_however_often_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_has_one_voice_however_often_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
     """D15: and needs no error to say something."""
     for _ in range(2):
-        log = logs.named(f"crm.test.{id(capsys)}")
+        log = logs.named(request.node.nodeid)
     log.warning("The database is not available yet")
     (line,) = capsys.readouterr().err.splitlines()
     entry = json.loads(line)
