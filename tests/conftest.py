@@ -347,7 +347,34 @@ def whole(address: URL) -> str:
     return address.render_as_string(hide_password=False)
 
 
+@pytest.fixture(scope="session")
+def empty(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One empty and closed database of each kind, to be copied; its address for the owner."""
+    name = f"empty_{os.getpid()}"
+    maintain(postgresql, f"CREATE DATABASE {name}")
+    file, owned = tmp_path_factory.mktemp("empty") / "crm.sqlite3", make_url(postgresql).set(database=name)
+    found = {"sqlite": f"sqlite:///{file}", "postgresql": whole(owned)}
+    for address in found.values():
+        open_database(address, owner=True).dispose()
+    return found
+
+
 _made = 0
+
+
+@contextmanager
+def copied(address: str, server: str, folder: Path) -> Iterator[str]:
+    """This function will copy a closed database for a while, a file into a folder; gives the copy's address."""
+    global _made
+    _made += 1
+    there = make_url(address)
+    if there.get_backend_name() == "sqlite":
+        yield f"sqlite:///{shutil.copy(str(there.database), folder / f'crm_{_made}.sqlite3')}"
+        return
+    name = f"{there.database}_{_made}"
+    maintain(server, f"CREATE DATABASE {name} TEMPLATE {there.database} STRATEGY FILE_COPY")
+    yield whole(there.set(database=name))
+    maintain(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -355,18 +382,9 @@ def addresses(
     request: pytest.FixtureRequest, templates: dict[str, tuple[str, str]], postgresql: str, tmp_path: Path
 ) -> Iterator[tuple[str, str]]:
     """Where the test's own database is, for the app and for its owner."""
-    global _made
-    _made += 1
-    app, owner = map(make_url, templates[request.param])
-    if request.param == "sqlite":
-        target = tmp_path / f"crm_{_made}.sqlite3"
-        shutil.copy(str(app.database), target)
-        yield (f"sqlite:///{target}",) * 2
-        return
-    name = f"{owner.database}_{_made}"
-    maintain(postgresql, f"CREATE DATABASE {name} TEMPLATE {owner.database} STRATEGY FILE_COPY")
-    yield whole(app.set(database=name)), whole(owner.set(database=name))
-    maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+    app, owner = templates[request.param]
+    with copied(owner, postgresql, tmp_path) as made:
+        yield whole(make_url(app).set(database=make_url(made).database)), made
 
 
 @pytest.fixture

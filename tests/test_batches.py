@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,8 +17,8 @@ from crm_core import batches, clock, courses, imports, opportunities, pipeline, 
 from crm_core.database import Database, open_database
 from crm_core.errors import Conflict, Refusal, Unavailable
 from crm_core.slices import Slice
-from tests.conftest import Office
-from tests.test_imports import GOOD, MAVEN, folder, maintain
+from tests.conftest import Office, copied
+from tests.test_imports import GOOD, MAVEN, folder
 
 # long histories: to count the lines of the core that they pass would take as long again
 pytestmark = pytest.mark.no_cover
@@ -151,17 +150,13 @@ def loaded(database: Database, tmp_path: Path) -> tuple[list[str], dict[str, Any
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def places(request: pytest.FixtureRequest, postgresql: str, tmp_path: Path) -> Iterator[list[str]]:
+def places(
+    request: pytest.FixtureRequest, empty: dict[str, str], postgresql: str, tmp_path: Path
+) -> Iterator[list[str]]:
     """The addresses of two empty databases of a kind."""
-    if request.param == "sqlite":
-        yield [f"sqlite:///{tmp_path / name}.sqlite3" for name in ("one", "other")]
-        return
-    names = [f"batch_{os.getpid()}_{name}" for name in ("one", "other")]
-    for name in names:
-        maintain(postgresql, f"CREATE DATABASE {name}")
-    yield [postgresql.rpartition("/")[0] + f"/{name}" for name in names]
-    for name in names:
-        maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+    kind = empty[request.param]
+    with copied(kind, postgresql, tmp_path) as one, copied(kind, postgresql, tmp_path) as other:
+        yield [one, other]
 
 
 def test_an_import_is_what_the_verbs_make_one_by_one(
@@ -193,13 +188,13 @@ def test_a_move_is_checked_against_its_own_record_however_many_share_its_status(
     """A trigger's plan is made while the table is empty; through the status it would read all, every time."""
     monkeypatch.setattr(batches, "opened", one_by_one)
     database = open_database(places[0], owner=True)
-    imports.run(database, MAVEN, folder(tmp_path, *map(GOOD.format, range(200))))
+    imports.run(database, MAVEN, folder(tmp_path, *map(GOOD.format, range(100))))
     with database.read() as conn:
         conn.exec_driver_sql("SELECT pg_stat_force_next_flush()")
     with database.read() as conn:
         reads = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_opportunity_slice'"
         assert conn.exec_driver_sql(reads).scalar() < 1_000
-        assert conn.exec_driver_sql("SELECT count(*) FROM transition").scalar() == 600
+        assert conn.exec_driver_sql("SELECT count(*) FROM transition").scalar() == 300
     database.dispose()
 
 

@@ -9,7 +9,6 @@ import tomllib
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
 from sqlalchemy import func, select
 
@@ -19,6 +18,7 @@ from crm_core.database import Database, open_database
 from crm_core.errors import Invalid
 from crm_core.schema import audit, customer, opportunity, transition
 from crm_core.slices import Slice
+from tests.conftest import copied
 
 ROOT = Path(__file__).resolve().parent.parent
 MAPPINGS = ROOT / "crm_core" / "mappings"
@@ -29,22 +29,12 @@ GOOD = "A{0},Ann Lee,GTX Pro,Acme,Won,2017-01-05,2017-02-01,4000"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, postgresql, tmp_path):
+def database(request, empty, postgresql, tmp_path):
     """An empty database: an import brings its own lists and people."""
-    address, name = f"sqlite:///{tmp_path / 'crm.sqlite3'}", f"import_{os.getpid()}"
-    if request.param == "postgresql":
-        maintain(postgresql, f"CREATE DATABASE {name}")
-        address = postgresql.rpartition("/")[0] + f"/{name}"
-    opened = open_database(address, owner=True)
-    yield opened
-    opened.dispose()
-    if request.param == "postgresql":
-        maintain(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def maintain(address: str, statement: str) -> None:
-    with psycopg.connect(address, autocommit=True) as conn:
-        conn.execute(statement)
+    with copied(empty[request.param], postgresql, tmp_path) as address:
+        opened = open_database(address, owner=True)
+        yield opened
+        opened.dispose()
 
 
 def folder(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:

@@ -258,7 +258,7 @@ def series(company: Company, name: str) -> tuple[Any, Any]:
 def flows(company: Company, name: str) -> tuple[Any, Any]:
     """What a period closed, by outcome, is what the list of that part counts and sums."""
     wanted, got = [], []
-    for slice_, code in itertools.product(company.slices(), (YEAR, "2026-05")):
+    for slice_, code in itertools.product(company.random.sample(company.slices(), 4), (YEAR, "2026-05")):
         found = company.ask(trends.flows, name, slice_, [periods.parse(code), None])
         for status, sums in found[0].items():
             part = headline.closed(slice_, code, status)
@@ -309,7 +309,7 @@ def movement(company: Company, name: str) -> tuple[Any, Any]:
 def headline_stages(company: Company, name: str) -> tuple[Any, Any]:
     """Each stage counts and sums what its list does."""
     wanted, got = [], []
-    for slice_, code in itertools.product(company.slices(), ("", "2026-05")):
+    for slice_, code in itertools.product(company.random.sample(company.slices(), 4), ("", "2026-05")):
         found = company.ask(headline.stages, name, slice_, code)
         for stage in lifecycle.STAGES:
             part = headline.closed(slice_, code if stage.closed else "", stage.code)

@@ -106,7 +106,7 @@ def test_the_index_finds_what_holds_the_text(office: Office, seed: int) -> None:
     for turn in range(3):
         every = seen(office)
         stored = [row.search for rows in every[0].values() for row in rows if row.search]
-        for text in {text_near(chance, stored) for _ in range(40)}:
+        for text in {text_near(chance, stored) for _ in range(25)}:
             if fields.search_key(text):
                 told = held(every, text)
                 assert told == found(office, text, None), text

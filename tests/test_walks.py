@@ -29,7 +29,7 @@ BROKEN = [
 ]
 
 
-def stock(office: Office, count: int = 26) -> None:
+def stock(office: Office, count: int = 20) -> None:
     """Deals with many of the same time, value and day, or none; of two owners, some of whom the other is named on."""
     chance, home, people = random.Random(count), office.customer(), office.people
     with office.database.write() as conn:
