@@ -29,10 +29,14 @@ def table(kind: str, code: str) -> None:
     rows = visitor.ask(targets.listing, kind, code)
     seen = {row.about: row.version for row in rows}
     show(form, seen)
+    stored = ["" if row.amount is None else visitor.exact(row.amount) for row in rows]
+    key = f"{form}-{st.session_state.get('tables', 0)}-{'-'.join(seen)}"
+    # a row that somebody adds meanwhile makes the table anew, with what was typed into the one before
+    before = st.session_state.setdefault(f"{key}-before", st.session_state.get(f"{form}-typed", {}))
     frame = pd.DataFrame(
         {
             "Name": [row.label for row in rows],
-            "Target": ["" if row.amount is None else visitor.exact(row.amount) for row in rows],
+            "Target": [before.get(row.about, text) for row, text in zip(rows, stored, strict=True)],
             "From smaller periods": [
                 "" if row.summed is None else f"{visitor.exact(row.summed)}{', ' if row.note else ''}{row.note}"
                 for row in rows
@@ -40,7 +44,6 @@ def table(kind: str, code: str) -> None:
         }
     )
     beside = problems(form, seen)
-    key = f"{form}-{st.session_state.get('tables', 0)}-{'-'.join(seen)}"
     typed = st.data_editor(
         frame,
         key=key,
@@ -56,9 +59,10 @@ def table(kind: str, code: str) -> None:
     )
     changed = {
         row.about: text or ""
-        for row, text, stored in zip(rows, typed["Target"], frame["Target"], strict=True)
-        if (text or "") != stored
+        for row, text, held in zip(rows, typed["Target"], stored, strict=True)
+        if (text or "") != held
     }
+    st.session_state[f"{form}-typed"] = changed
     words = []
     for row in rows:
         try:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from playwright.sync_api import Locator, Page, expect
 
-from crm_core import stage_limits, targets
+from crm_core import settings, stage_limits, targets
 from crm_core.access import Actor
 from crm_core.database import Database
 from tests.browser import idle, person, press, type_into, visit
@@ -82,6 +82,23 @@ def test_what_another_manager_wrote_meanwhile_is_shown_and_nothing_typed_is_lost
     press(page, "Save targets")
     expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
     assert 700_000 == kept(database, month)[0]
+
+
+def test_what_is_typed_stays_when_somebody_adds_a_region(company, page: Page) -> None:
+    """Which makes the table anew, with one row more."""
+    address, database = company
+    month = "2027-07"
+    visit(page, address, f"/targets?period={month}", person(database, "manager"))
+    paste(page, 1, "8 lakh")
+    with database.write() as conn:
+        settings.add(conn, Actor(person(database, "org_admin")), "region", "Aaraku")
+    type_into(page, "Open, days", "20")
+    expect(cell(page, "Aaraku")).to_have_count(1)
+    expect(cell(page, "8 lakh")).to_have_count(1)
+    press(page, "Save targets")
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    assert 1 == kept(database, month).count(Decimal(800_000))
+    expect(page.get_by_role("button", name="Save targets")).to_be_disabled()
 
 
 def test_targets_of_the_smaller_periods_stand_beside_and_the_url_says_which(company, page: Page) -> None:
