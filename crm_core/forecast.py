@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Select, and_, func, literal, select, union_all
+from sqlalchemy import Connection, Select, and_, case, false, func, literal, select, union_all
 
 from crm_core import clock, courses, lifecycle, periods, pipeline, sql, tallies, trends, trigrams
 from crm_core.access import Actor, person
@@ -63,13 +63,24 @@ class Rate:
 
 
 class Held(NamedTuple):
-    """What the open deals of a cell come to: how many, and their value in rupees."""
+    """What the open deals of a cell come to: how many, their value in rupees; counted row by row, how many are overdue."""
 
     deals: int
     value: Decimal
+    overdue: int = 0
 
 
 _NOTHING = Held(0, Decimal(0))
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What an open pipeline was at the end of a day: count, value and weighted value (rupees), how many were overdue."""
+
+    count: int
+    value: Decimal
+    weighted: Decimal
+    overdue: int
 
 
 @dataclass(frozen=True)
@@ -107,14 +118,30 @@ def weighted(conn: Connection, actor: Actor, slice_: Slice) -> Decimal:
     return _weighted(conn, actor, slice_, [slice_.day() or clock.today(conn)])[0]
 
 
-def weighted_on(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> dict[date, Decimal]:
-    """This function will weigh the open pipeline of a slice at the end of each day: what `weighted` gives as of it.
+def stocks(
+    conn: Connection, actor: Actor, slice_: Slice, days: Collection[date], weighed: Collection[date]
+) -> dict[date, Stock]:
+    """This function will tell what the open pipeline of a slice was at the end of each day; only those `weighed` are.
 
-    By the rates of each day, so that every point of a trend is the figure that was shown that day.
+    What `pipeline.series` counts as of each day, of all and of what is overdue, and what `weighted` gives: by the
+    rates of each day, so that every point of a trend is the figure that was shown that day. Where the tallies do not
+    know what was overdue, they do not know what is weighted either, and all of it is read at once.
     """
-    known = sorted(set(days))
-    part = slice_ if "asof" in slice_.malformed() else slice_.but(asof=str(known[0]) if known else None)
-    return dict(zip(known, _weighted(conn, actor, part, known), strict=True))
+    asking, known = person(conn, actor), sorted(set(days))
+    held, late = slice_.narrowed(status=lifecycle.PIPELINE), slice_.narrowed(attention="overdue")
+    if held is None or not known or "asof" in slice_.malformed():
+        return dict.fromkeys(known, Stock(0, Decimal(0), Decimal(0), 0))
+    past, some = held.but(asof=str(known[0])), [day for day in known if day in weighed]
+    if late and tallies.on_days(asking, late, tuple(known)) is not None:
+        counted, overdue = (trends.on_days(conn, actor, part, known) for part in (held, late))
+        weights = dict(zip(some, _weighted(conn, actor, past, some), strict=True))
+        told = zip(known, counted, overdue, strict=True)
+        return {day: Stock(*sums, weights.get(day, Decimal(0)), count) for day, sums, (count, _) in told}
+    cells: dict[date, dict[Cell, Held]] = defaultdict(dict)
+    for day, cell, sums in _summed(conn, actor, past, known, bool(late)):
+        cells[day][cell] = sums
+    rates_of = _rates(conn, some)
+    return {day: _stock(cells[day], rates_of.get(day)) for day in known}
 
 
 def likely(conn: Connection, actor: Actor, slice_: Slice, code: str = "") -> Likely:
@@ -179,6 +206,8 @@ def _rates_within(conn: Connection, day: date, after: int, within: int) -> Mappi
 
 def _rates(conn: Connection, days: Sequence[date]) -> dict[date, Mapping[Cell, Rate]]:
     """Days in order. What each day knows is what the one before knew, and what came in between."""
+    if not days:
+        return {}
     c, ends = course.c, list(map(periods.unix_day, days))
     keys = (c.status, c.first, c.band)
     # cell by cell, and day after day by itself, the key of what is kept leads from end to end of each
@@ -222,7 +251,7 @@ def _learn(ended: tuple[tuple[Cell, tuple[int, int]], ...]) -> Mapping[Cell, Rat
 def _weighted(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -> list[Decimal]:
     """The weighted pipelines of a slice at the end of these days, which are in order, each by the rates of its day."""
     person(conn, actor)
-    known, sums = _rates(conn, days) if days else {}, dict.fromkeys(days, Decimal(0))
+    known, sums = _rates(conn, days), dict.fromkeys(days, Decimal(0))
     for day, cell, held in _held(conn, actor, slice_, days):
         sums[day] += held.value * known[day][cell].rate
     return [_rupees(total) for total in sums.values()]
@@ -241,24 +270,35 @@ def _held(conn: Connection, actor: Actor, slice_: Slice, days: Sequence[date]) -
     return _summed(conn, actor, part, days) if kept is None else _kept(conn.execute(kept).all(), days)
 
 
-def _summed(conn: Connection, actor: Actor, held: Slice, days: Sequence[date]) -> Iterator[tuple[date, Cell, Held]]:
-    value = held.facts.c.value
-    sums = (func.count(), func.sum(value, type_=value.type))
+def _stock(cells: Mapping[Cell, Held], known: Mapping[Cell, Rate] | None) -> Stock:
+    held = cells.values()
+    value = sum((sums.value for sums in held), Decimal(0))
+    weights = (sums.value * known[cell].rate for cell, sums in cells.items()) if known else ()
+    weighed = _rupees(sum(weights, Decimal(0)))
+    return Stock(sum(sums.deals for sums in held), value, weighed, sum(sums.overdue for sums in held))
+
+
+def _summed(
+    conn: Connection, actor: Actor, held: Slice, days: Sequence[date], late: bool = False
+) -> Iterator[tuple[date, Cell, Held]]:
+    """What each cell of open deals comes to at the end of each day, row by row; how many are overdue if asked for."""
     together = trends.stood(conn, person(conn, actor), held, days, ages=True) if held.day() else None
     if together is not None:
         asked, query = together
         keys = (asked.c.number, *_cell(held, asked))
-        query = query.add_columns(*keys, *sums).group_by(*keys)
+        query = query.add_columns(*keys, *_sums(held, asked.c.day, late)).group_by(*keys)
     else:
         queries: list[Select[Any]] = []
         for number, day in enumerate(days):
             part = held.but(asof=str(day)) if held.day() else held
             keys = (literal(number), *_cell(part))
-            queries.append(select(*keys, *sums).where(*pipeline.within(conn, actor, part)).group_by(*keys[1:]))
+            queries.append(
+                select(*keys, *_sums(part, day, late)).where(*pipeline.within(conn, actor, part)).group_by(*keys[1:])
+            )
         query = select(union_all(*queries).subquery())
-    for number, *cell, deals, summed in conn.execute(query):
+    for number, *cell, deals, summed, overdue in conn.execute(query):
         if number is not None:
-            yield days[number], tuple(cell), Held(deals, summed)
+            yield days[number], tuple(cell), Held(deals, summed, overdue)
 
 
 def _kept(changes: Sequence[Any], days: Sequence[date]) -> Iterator[tuple[date, Cell, Held]]:
@@ -353,6 +393,12 @@ def _won(conn: Connection, actor: Actor, part: Slice, spans: Sequence[tuple[date
     query = select(asked.c.number, total).join(facts, inside).where(*where).group_by(asked.c.number)
     found = {row[0]: Decimal(row[1]) for row in conn.execute(query)}
     return [found.get(number, Decimal(0)) for number in range(len(spans))]
+
+
+def _sums(held: Slice, day: Any, late: bool) -> tuple[Any, ...]:
+    value = held.facts.c.value
+    overdue = Slice(attention=("overdue",)).conditions(held.facts, day) if late else [false()]
+    return func.count(), func.sum(value, type_=value.type), func.count(case((and_(*overdue), 1)))
 
 
 def _cell(held: Slice, day: Any = None) -> tuple[Any, ...]:

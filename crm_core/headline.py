@@ -88,10 +88,8 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
         for row, own, (aim, _) in zip(closings, counted, aims, strict=True)
     ]
     open_part, late_part = slice_.narrowed(status=lifecycle.PIPELINE), slice_.narrowed(attention="overdue")
-    stood = [then, *ends[:-1], day]
-    held, late = (_stocks(conn, actor, part, stood) for part in (open_part, late_part))
-    weights = forecast.weighted_on(conn, actor, slice_, [then, *ends[1::2]])
-    weighted = [(held[0][0], weights[day]), *((0, weights[d]) for d in (then, *ends[1::2]))]
+    every, some = (then, *ends), (then, *ends[1::2])
+    stocks = forecast.stocks(conn, actor, slice_, every, some)
     is_won, is_closed = (closed(slice_, code or None, s) for s in (lifecycle.WON, (lifecycle.WON, lifecycle.LOST)))
     achieved, whose = closed(mine, code or None, lifecycle.WON), "" if mine == slice_ else " Your own."
     won, lost, why = rows[0].won, rows[0].lost, aims[0][1]
@@ -108,10 +106,12 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
         known = earlier if since else None
         return Figure(name, label, kind, value, known, since, part, counts.get(part, 0), measure, meaning, tuple(trend))
 
-    def stock(name: str, label: str, kind: str, points: Sequence[Any], part: Slice | None, meaning: str) -> Figure:
-        index = 0 if kind == "count" else 1
-        value, earlier, *trend = (Decimal(point[index]) for point in points)
-        return Figure(name, label, kind, value, earlier, since, part, points[0][0], "value", meaning, tuple(trend))
+    def stock(
+        name: str, label: str, kind: str, read: Callable[[forecast.Stock], Any], part: Slice | None, meaning: str,
+        count: int = stocks[day].count, days: Sequence[date] = every,
+    ) -> Figure:  # fmt: skip
+        value, earlier, *trend = (Decimal(read(stocks[d])) for d in (day, *days))
+        return Figure(name, label, kind, value, earlier, since, part, count, "value", meaning, tuple(trend))
 
     return [
         flow("target", "Target", "money", lambda r: r.aim, why, since=aimed, part=aimed_at),
@@ -127,13 +127,13 @@ def figures(conn: Connection, actor: Actor, slice_: Slice, code: str = "", today
              "Won value ÷ count of what was won in the period."),
         flow("days", "Average days to close", "days", lambda r: Decimal(r.won.days) / r.won.count if r.won.count else None,
              "Days in India from creation to winning, of what was won in the period."),
-        stock("pipeline", "Open pipeline", "money", held, open_part,
+        stock("pipeline", "Open pipeline", "money", lambda s: s.value, open_part,
               "Potential value of all that is Open or Offer Made; it takes no period."),
-        stock("weighted", "Weighted pipeline", "money", weighted, open_part,
+        stock("weighted", "Weighted pipeline", "money", lambda s: s.weighted, open_part,
               "The open pipeline, each at the rate at which the company won such deals by stage, days in it and "
-              "value; it takes no period."),
-        stock("overdue", "Overdue next steps", "count", late, late_part,
-              "Open opportunities whose next step lies before the day; it takes no period."),
+              "value; it takes no period.", days=some),
+        stock("overdue", "Overdue next steps", "count", lambda s: s.overdue, late_part,
+              "Open opportunities whose next step lies before the day; it takes no period.", stocks[day].overdue),
     ]  # fmt: skip
 
 
@@ -156,12 +156,6 @@ def span(slice_: Slice, code: str = "", today: date | None = None) -> str:
     """This function will name the period of the bridge beside the headline: the one chosen, else the last thirty days."""
     day = slice_.day() or today or periods.today()
     return code or Period(periods.days_before(day, LATELY - 1), periods.next_day(day)).code()
-
-
-def _stocks(conn: Connection, actor: Actor, part: Slice | None, days: Sequence[date]) -> list[tuple[int, Decimal]]:
-    """Now, then, and the ends of the months: `days` begin with then and end with now."""
-    found = trends.on_days(conn, actor, part, days) if part else [(0, Decimal(0))] * len(days)
-    return [found[-1], *found]
 
 
 def closed(slice_: Slice | None, code: str | None, status: str | tuple[str, ...]) -> Slice | None:

@@ -82,7 +82,7 @@ def test_what_comes_later_changes_no_past_rate_and_no_past_forecast(office: Offi
         return [
             rates(office, "2026-02-15"),
             ask(forecast.weighted, me, slice_),
-            ask(forecast.weighted_on, me, Slice(), [day]),
+            ask(forecast.stocks, me, Slice(), [day], [day]),
             ask(forecast.likely, me, slice_, "2026-02"),
             ask(forecast.backtest, me, slice_, "2026-02").values.tolist(),
         ]
@@ -135,7 +135,7 @@ def test_the_rates_are_the_companys_for_everybody_but_who_has_left(office: Offic
     assert weighed == dict.fromkeys(("asha", "kavya", "devi"), weighed["kavya"]) | {"ravi": NONE}
     assert weighed["kavya"] == 100_000 * wanted["open", "0-30", SMALL][0]
     office.do(users.deactivate, office.meena, office.ravi.user_id)
-    for verb, args in ((forecast.rates, ()), (forecast.weighted, (Slice(),)), (forecast.weighted_on, (Slice(), []))):
+    for verb, args in ((forecast.rates, ()), (forecast.weighted, (Slice(),)), (forecast.stocks, (Slice(), [], []))):
         with pytest.raises(NotAllowed):
             office.ask(verb, office.ravi, *args)
 
@@ -216,7 +216,8 @@ def test_everything_equals_a_recount(office: Office, seed: int) -> None:
         weighed = office.ask(forecast.weighted, actor, part)
         assert weighed == expected(rows, day, exact)
         assert 0 <= weighed <= sum(rows["value"], NONE)
-        assert {day: weighed} == office.ask(forecast.weighted_on, actor, part.but(asof=None), [day])
+        stock = forecast.Stock(len(rows), sum(rows["value"], NONE), weighed, sum(rows["next_step_on"] < day))
+        assert {day: stock} == office.ask(forecast.stocks, actor, part.but(asof=None), [day], [day])
         told = office.ask(forecast.likely, actor, part, f"{periods.day_before(day)}..{end}")
         assert told.further == expected(rows, day, recount(office, day, 0, within))
         won = part.narrowed(status="won", closed=f"{periods.day_before(day)}..{end}")
@@ -241,9 +242,13 @@ def test_many_days_at_once_are_what_each_day_shows(office: Office) -> None:
     """A trend's point is the figure of that day, whatever the order of the days and however many."""
     days = a_busy_company(office, random.Random(5), days=40, deals=10)
     wanted = {day: office.ask(forecast.weighted, office.kavya, Slice(asof=str(day))) for day in days}
-    assert wanted == office.ask(forecast.weighted_on, office.kavya, Slice(), days[::-1])
+    for slice_ in (Slice(), Slice(owner=(office.asha.user_id, office.ravi.user_id))):
+        told = office.ask(forecast.stocks, office.kavya, slice_, days[::-1], days[::2])
+        assert {day: wanted[day] if day in days[::2] else NONE for day in days} == {
+            day: stock.weighted for day, stock in told.items()
+        }
     assert len(set(wanted.values())) > 5
-    assert {} == office.ask(forecast.weighted_on, office.kavya, Slice(), [])
+    assert {} == office.ask(forecast.stocks, office.kavya, Slice(), [], [])
     today = office.ask(forecast.weighted, office.kavya, Slice())
     assert today == office.ask(forecast.weighted, office.kavya, Slice(asof=str(periods.today())))
 

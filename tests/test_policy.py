@@ -246,10 +246,10 @@ POLICY = {
     "forecast.weighted": Rule(
         LISTS, "", lambda conn, actor, it: forecast.weighted(conn, actor, Slice(customer=it.customer))
     ),
-    "forecast.weighted_on": Rule(
+    "forecast.stocks": Rule(
         LISTS,
         "",
-        lambda conn, actor, it: sum(forecast.weighted_on(conn, actor, Slice(customer=it.customer), [today()]).values()),
+        lambda conn, actor, it: forecast.stocks(conn, actor, Slice(customer=it.customer), [today()], [])[today()].count,
     ),
     "forecast.likely": Rule(
         LISTS, "", lambda conn, actor, it: forecast.likely(conn, actor, Slice(customer=it.customer)).won

@@ -569,8 +569,10 @@ def weighed(company: Company, deals: list[Any]) -> Any:
     return round(sum((d.value * rate[d.status, band] for d, band in still), Decimal(0)), 2)
 
 
-def weighed_today(company: Company, deals: list[Any]) -> Any:
-    return {periods.today(): weighed(company, deals)}
+def stock_today(company: Company, deals: list[Any]) -> Any:
+    today, still = periods.today(), [d for d in deals if d.status in lifecycle.PIPELINE]
+    late = sum(1 for d in still if d.next_step_on and d.next_step_on < today)
+    return {today: forecast.Stock(len(still), sum(d.value for d in still), weighed(company, deals), late)}
 
 
 def likely(conn: Connection, actor: Actor, slice_: Slice) -> Any:
@@ -630,7 +632,7 @@ READS: dict[str, Oracle] = {
     "flow.flow": flowed,
     "forecast.rates": rates,
     "forecast.weighted": visible(forecast.weighted, weighed),
-    "forecast.weighted_on": visible(forecast.weighted_on, weighed_today, [periods.today()]),
+    "forecast.stocks": visible(forecast.stocks, stock_today, [periods.today()], [periods.today()]),
     "forecast.likely": visible(likely, won_and_weighed),
     "forecast.backtest": backtest,
     "pipeline.listing": listing,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import astuple
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -148,6 +150,15 @@ def told(conn: Connection, actor: Any, slice_: Slice, by: Any) -> list[list[tupl
     return [list(frame.columns), *([(type(v), v) for v in row] for row in frame.itertuples(index=False))]
 
 
+def counted(conn: Connection, actor: Any, slice_: Slice, day: date, weighed: bool) -> forecast.Stock:
+    """What the lists of that day hold, of one region and customer."""
+    part = slice_.but(region="coimbatore", customer="1", asof=str(day))
+    held = part.narrowed(status=lifecycle.PIPELINE)
+    late = held and held.narrowed(attention="overdue")
+    (count, value, *_), (overdue, *_) = (astuple(one) for one in pipeline.series(conn, actor, [held, late]))
+    return forecast.Stock(count, value, forecast.weighted(conn, actor, part) if weighed else Decimal(0), overdue)
+
+
 def row_by_row(slice_: Slice) -> Slice:
     """This function will narrow a slice by what is true of all and no tally knows."""
     return slice_.but(reached=EVERYTHING)
@@ -231,6 +242,7 @@ def test_the_tallies_tell_every_day_what_the_rows_tell(office: Office, seed: int
     weighed = [
         *(Slice(), Slice(status=("open", "won")), Slice(status="offer_made", business_unit="water")),
         *(Slice(product="valve"), Slice(product="", business_unit="water"), Slice(region="coimbatore")),
+        *(Slice(attention="stale"), Slice(age="31-60", status="open"), Slice(attention=("overdue", "stale"))),
     ]
     met = set[Any]()
     for actor in office.people.values():
@@ -239,10 +251,15 @@ def test_the_tallies_tell_every_day_what_the_rows_tell(office: Office, seed: int
                 found = trends.on_days(conn, actor, slice_, AGEING)
                 assert found == trends.on_days(conn, actor, row_by_row(slice_), AGEING), slice_
                 met.update(found)
-            for slice_ in (weighed[0], *chance.sample(weighed[1:], 2)):
-                told = forecast.weighted_on(conn, actor, slice_, AGEING)
-                assert told == forecast.weighted_on(conn, actor, row_by_row(slice_), AGEING), slice_
+            for slice_ in (weighed[0], *chance.sample(weighed[1:], 3)):
+                told = forecast.stocks(conn, actor, slice_, AGEING, AGEING)
+                assert told == forecast.stocks(conn, actor, row_by_row(slice_), AGEING, AGEING), slice_
                 met.update(told.values())
+                at_once = forecast.stocks(
+                    conn, actor, slice_.but(region="coimbatore", customer="1"), AGEING, AGEING[1:3]
+                )
+                for day in AGEING[:4]:
+                    assert at_once[day] == counted(conn, actor, slice_, day, day in AGEING[1:3]), (slice_, day)
     assert len(met) > 80
 
 

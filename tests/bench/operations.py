@@ -214,7 +214,7 @@ class Bench:
             ),
             ("overdue, 14 days of it", trends.on_days, (Slice(attention="overdue"), DAYS)),
             ("open pipeline, 14 days of it", trends.on_days, (in_pipeline, DAYS)),
-            ("weighted, 7 days of it", forecast.weighted_on, (Slice(), DAYS[::2])),
+            ("the pipeline, 14 days of it, 7 of them weighted", forecast.stocks, (Slice(), DAYS, DAYS[::2])),
             ("what was won, 14 periods", pipeline.series, ([headline.closed(Slice(), m, "won") for m in MONTHS],)),
             ("stages", headline.stages, (Slice(), YEAR)),
             ("target against achieved", targets.achieved, ("region", Slice(), YEAR)),
