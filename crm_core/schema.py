@@ -329,6 +329,7 @@ opportunity = Table(
     Index("ix_opportunity_customer_id", "customer_id"),
     Index("ix_opportunity_created_at", "created_at"),
     Index("ix_opportunity_closed_at", "closed_at"),
+    Index("ix_opportunity_city", "city"),
     *(
         Index(f"ix_opportunity_by_{name}", "status", name, "id")
         for name in ("created_at", "value_key", "status_at", "next_step_on")

@@ -199,6 +199,7 @@ def furnish(database: Database) -> None:
 
 #: What takes back a migration, by its revision. A column first: SQLite drops none once a trigger names a table that is gone.
 UNDONE = {
+    "0013": ["DROP INDEX ix_opportunity_city"],
     "0012": ["DROP INDEX ix_standing_customer_id"],
     "0011": [
         *(f"DROP INDEX ix_lead_by_{name}" for name in ("created_at", "changed_at", "search", "status")),
