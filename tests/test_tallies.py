@@ -182,7 +182,7 @@ def test_the_tallies_come_to_what_the_rows_come_to(office: Office, seed: int) ->
     for actor in office.people.values():
         with office.database.read() as conn:
             asking = access.person(conn, actor)
-            for slice_ in (*chance.sample(slices(office), 12), *chance.sample(late(office), 3)):
+            for slice_ in (*chance.sample(slices(office), 8), *chance.sample(late(office), 2)):
                 asof = chance.choice((*turns, "2026-06-15", "2026-02-30", "1999-01-01"))
                 for asked in (slice_, slice_.but(asof=asof)):
                     for by in ((), *chance.sample(BYS, 3)):
@@ -220,7 +220,7 @@ def test_the_bridge_of_what_is_kept_is_that_of_the_rows(office: Office, seed: in
         with office.database.read() as conn:
             asking = access.person(conn, actor)
             for slice_ in (*(one for one in slices(office) if not one.status), *turning):
-                for code in ("", *chance.sample(SPANS, 4)):
+                for code in ("", *chance.sample(SPANS, 2)):
                     asked = slice_.but(asof=chance.choice((None, "2026-04-15", "2026-04-30", "2026-02-30")))
                     rows, kept = (
                         trends.movement(conn, actor, one, code)
@@ -247,18 +247,18 @@ def test_the_tallies_tell_every_day_what_the_rows_tell(office: Office, seed: int
     met = set[Any]()
     for actor in office.people.values():
         with office.database.read() as conn:
-            for slice_ in chance.sample(late(office), 5):
+            for slice_ in chance.sample(late(office), 3):
                 found = trends.on_days(conn, actor, slice_, AGEING)
                 assert found == trends.on_days(conn, actor, row_by_row(slice_), AGEING), slice_
                 met.update(found)
-            for slice_ in (weighed[0], *chance.sample(weighed[1:], 3)):
+            for slice_ in (weighed[0], *chance.sample(weighed[1:], 2)):
                 told = forecast.stocks(conn, actor, slice_, AGEING, AGEING)
                 assert told == forecast.stocks(conn, actor, row_by_row(slice_), AGEING, AGEING), slice_
                 met.update(told.values())
                 at_once = forecast.stocks(
                     conn, actor, slice_.but(region="coimbatore", customer="1"), AGEING, AGEING[1:3]
                 )
-                for day in AGEING[:4]:
+                for day in AGEING[1:4]:
                     assert at_once[day] == counted(conn, actor, slice_, day, day in AGEING[1:3]), (slice_, day)
     assert len(met) > 80
 

@@ -81,11 +81,11 @@ def test_a_walk_meets_every_row_once_in_order(office: Office) -> None:
         *(Slice(closed="2026-01"), Slice(reason="price"), Slice(closed="2026-q1", status="open")),
         *(Slice(asof="2026-01-08"), Slice(moved="created", during="2026-q1"), Slice(moved="won", status="open")),
     )
+    chance = random.Random(1)
     for name, actor in office.people.items():
         manager = name == "kavya"
-        tried = itertools.product(
-            (*wide, *others) if manager else wide, EVERY_SORT if manager else ("-value", "next_step")
-        )
+        tried = [*itertools.product(wide, EVERY_SORT if manager else ("-value", "next_step"))]
+        tried += [(slice_, sort) for slice_ in others if manager for sort in chance.sample(EVERY_SORT, 5)]
         with office.database.read() as conn:
             for slice_, sort in tried:
                 ids = whole(conn, actor, slice_, sort)
