@@ -262,17 +262,17 @@ def test_a_file_is_on_record(office: Office, verb: Any) -> None:
 
 
 @pytest.mark.no_cover
-def test_a_list_of_ten_thousand_is_a_file_of_ten_thousand(office: Office) -> None:
+def test_a_list_of_thousands_is_a_file_of_as_many(office: Office) -> None:
     """Each once, in the order of the list."""
     values = {"region": "coimbatore", "business_unit": "water", "product": "pump", "value": "12.34"}
     values |= {"owner_id": office.asha.user_id, "customer_id": office.customer()}
     with office.owner.write() as conn, batches.opened(conn, office.meena) as batch:
-        for number in range(10_000):
+        for number in range(4_000):
             batch.add(values, (), datetime(2026, 5, 1 + number % 30, tzinfo=UTC), f"x:{number}")
     cover, rows = read(xlsx(office, "kavya", Slice(), "created", LINK))
-    assert (10_000, Decimal("123400")) == (cover["Opportunities"], paise(cover["Potential value"]))
+    assert (4_000, Decimal("49360")) == (cover["Opportunities"], paise(cover["Potential value"]))
     assert [r["Number"] for r in csv_lines(office, Slice(), "created")] == [row["Number"] for row in rows]
-    assert 10_000 == len({row["Number"] for row in rows})
+    assert 4_000 == len({row["Number"] for row in rows})
 
 
 @pytest.mark.parametrize("verb", [exports.as_csv, exports.as_xlsx])
