@@ -115,6 +115,8 @@ class Bench:
         where = ("WHERE region = ?", self.cast.region)
         yield self._dashboard("one region", Slice(region=self.cast.region), floor.breakdowns(cut, *where))
         where = ("WHERE created_at >= ? AND created_at < ?", start, end)
+        city = floor.breakdowns("floor_place", "WHERE city = ?", CITY)
+        yield self._dashboard("one city, row by row", Slice(city=CITY), city)
         yield self._dashboard("created in a quarter", Slice(created=QUARTER), floor.breakdowns(cut, *where))
 
     def _dashboard(
@@ -206,6 +208,7 @@ class Bench:
         calls: tuple[tuple[str, Callable[..., Any], tuple[Any, ...]], ...] = (
             ("headline", headline.figures, (Slice(), YEAR)),
             ("headline of a customer", headline.figures, (Slice(customer=self.cast.customer), YEAR)),
+            ("headline of an owner", headline.figures, (Slice(owner=self.cast.busy), YEAR)),
             ("headline of a city", headline.figures, (Slice(city=CITY), YEAR)),
             (
                 "headline of a region as of a past day",
