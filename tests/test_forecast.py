@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from crm_core import clock, courses, forecast, lifecycle, opportunities, periods, pipeline, users
+from crm_core import clock, courses, forecast, lifecycle, opportunities, periods, pipeline, stage_limits, users
 from crm_core.errors import NotAllowed
 from crm_core.schema import standing, transition
 from crm_core.slices import AGES, Slice
@@ -226,6 +226,21 @@ def test_everything_equals_a_recount(office: Office, seed: int) -> None:
         ahead = office.ask(forecast.likely, actor, part, f"{later}..{later + timedelta(days=5)}")
         first = (later - day).days
         assert (ahead.won, ahead.further) == (0, expected(rows, day, recount(office, day, first - 1, first + 5)))
+
+
+def test_a_slice_that_needs_other_attention_has_nothing_overdue(office: Office) -> None:
+    """As the list that its tile would open: what needs attention is one or the other; of both, what is overdue is."""
+    office.do(stage_limits.set_limits, office.kavya, {"open": "30"})
+    today, home = periods.today(), office.customer()
+    with office.database.write() as conn:
+        clock.start(conn, datetime.now(UTC) - timedelta(days=40))
+        given = {"customer_id": home, "region": "coimbatore", "business_unit": "water", "product": "pump"}
+        given |= {"value": "1 lakh", "owner_id": office.asha.user_id, "next_step_on": str(today - timedelta(days=1))}
+        opportunities.create(conn, office.kavya, given)
+    for attention, late in (("stale", 0), (("stale", "overdue"), 1), ("overdue", 1)):
+        for more in ({}, {"customer": home}):
+            told = office.ask(forecast.stocks, office.kavya, Slice(attention=attention, **more), [today], [])
+            assert {today: forecast.Stock(1, Decimal(100_000), NONE, late)} == told, (attention, more)
 
 
 def expected(rows: Any, day: date, exact: dict[tuple[str, ...], Fraction]) -> Decimal:
