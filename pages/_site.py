@@ -27,6 +27,7 @@ def main() -> None:
             _views.saved_views(visitor, offered)
     top = st.container()
     page.run()
+    st.session_state.pop("asked", None)
     with top:
         _forms.unshown()
 

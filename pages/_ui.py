@@ -205,10 +205,15 @@ def go(params_: Mapping[str, Any]) -> None:
     """
     wanted = {k: [v] if isinstance(v, str) else list(v) for k, v in params_.items() if v not in (None, "", [])}
     drawn, now = st.session_state.get("address", {}), params()
+    before, asked = st.session_state.get("asked", (None, None))
+    first = before if now in (before, asked) else now
+    if now == before:  # the press before this one was not drawn yet, and the browser had not heard of it
+        drawn, now = before, asked
     if now != drawn:
         changed = {k: v for k, v in wanted.items() if v != drawn.get(k)}
         kept = {k: v for k, v in now.items() if k in wanted or k not in drawn}
         wanted = {k: v for k, v in (kept | changed).items() if k not in ("page", "after")}
+    st.session_state["asked"] = first, wanted
     st.query_params.from_dict(wanted)
 
 

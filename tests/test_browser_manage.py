@@ -99,6 +99,7 @@ def test_another_order_and_page_keep_the_slice(office: Office, page: Page) -> No
 def test_what_is_typed_counts_also_where_something_else_is_pressed_at_once(office: Office, page: Page) -> None:
     """The search narrows, whether the pager, the order or a chip takes the focus from it; a page of another list is none."""
     sits(page, office, "meena", "/opportunities?product=pump")
+    idle(page)  # nobody types before the page has come to rest
     page.get_by_label("Search", exact=True).fill("opp")
     page.get_by_role("button", name="Next", exact=True).click()
     page.wait_for_function("() => location.search.includes('q=opp')")

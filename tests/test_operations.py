@@ -388,6 +388,7 @@ def upload(site: Site, client: httpx.Client) -> list[int]:
         origin=site.address,  # type: ignore[arg-type]
         subprotocols=["streamlit"],  # type: ignore[list-item]
         additional_headers={"Cookie": cookies},
+        open_timeout=60,  # which process answers is asked here, not how soon
     ) as opened:
         begun = BackMsg()
         begun.rerun_script.query_string = ""
