@@ -1,8 +1,9 @@
 """The floors: a second, bare set of tables of the same rows, and the least SQL that answers the same question.
 
 `floor_opp` has the one composite index of the slice and a covering index a breakdown; it is written
-too. `floor_cut` has a covering index a filter, `floor_place` one of what nothing is kept of. `floor_stood` is what stood when. The rollups hold what
-every cell comes to: three narrow ones of the company, two led by the owner.
+too. `floor_cut` has a covering index a filter, `floor_place` one of what nothing is kept of. `floor_stood`
+is what stood when. The rollups hold what every cell comes to: three narrow ones of the company, two led
+by the owner.
 """
 
 from __future__ import annotations

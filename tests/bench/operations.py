@@ -114,9 +114,9 @@ class Bench:
         yield self._dashboard("own, by a sales engineer", Slice(), *own, actor=self.cast.engineer)
         where = ("WHERE region = ?", self.cast.region)
         yield self._dashboard("one region", Slice(region=self.cast.region), floor.breakdowns(cut, *where))
-        where = ("WHERE created_at >= ? AND created_at < ?", start, end)
         city = floor.breakdowns("floor_place", "WHERE city = ?", CITY)
         yield self._dashboard("one city, row by row", Slice(city=CITY), city)
+        where = ("WHERE created_at >= ? AND created_at < ?", start, end)
         yield self._dashboard("created in a quarter", Slice(created=QUARTER), floor.breakdowns(cut, *where))
 
     def _dashboard(
